@@ -1,0 +1,183 @@
+// The frames between agent and coordinator, one schema each; PROTOCOL.md says what they mean and when they are sent.
+// Unknown fields are ignored, unknown types are refused with a close code.
+import * as v from 'valibot';
+import { Problem } from './problem.ts';
+import {
+  Address,
+  GroupName,
+  InterfaceName,
+  NodeId,
+  Priority,
+  VirtualAddress,
+  Vrid,
+  VrrpPassword,
+  Words,
+} from './words.ts';
+
+export const protocolVersion = 1;
+export const agentPort = 9166;
+export const maxFrameBytes = 1_048_576;
+/** A peer that is silent for this long is taken for gone; pings go out at a third of it. */
+export const silenceLimitMs = 9_000;
+
+/** Application close codes (RFC 6455 §7.4.2: 4000 to 4999). */
+export const closeCode = {
+  badFrame: 4000,
+  badVersion: 4001,
+  unknownNode: 4002,
+  wrongAddress: 4003,
+  replaced: 4004,
+  slowReader: 4005,
+  identityMismatch: 4006,
+} as const;
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const shortText = v.pipe(v.string(), v.maxLength(255));
+const list = <T extends v.GenericSchema>(item: T, most: number) => v.pipe(v.array(item), v.maxLength(most));
+
+/** Orders assignments: a greater epoch wins, then the greater counter. */
+export const Generation = v.object({ epoch: count, counter: count });
+export type Generation = v.InferOutput<typeof Generation>;
+
+/** A member as another member sees it: the address that adverts go to. */
+export const Peer = v.object({ node: NodeId, address: Address });
+export type Peer = v.InferOutput<typeof Peer>;
+
+/** One virtual router on one node: what keepalived is to run. */
+export const Instance = v.object({
+  group: GroupName,
+  vrid: Vrid,
+  /** 2 when there is a password (RFC 3768), else 3 (RFC 5798). */
+  version: v.picklist([2, 3]),
+  /** Advertisement interval; whole seconds for version 2, multiples of 10 ms for version 3. */
+  intervalMs: v.pipe(v.number(), v.integer(), v.minValue(10), v.maxValue(40_950), v.multipleOf(10)),
+  interface: InterfaceName,
+  /** unicast_src_ip: this node's own address on the interface. */
+  source: Address,
+  /** All other members that may be active; empty for a group of one. */
+  peers: list(Peer, 64),
+  priority: Priority,
+  addresses: v.pipe(list(VirtualAddress, 512), v.minLength(1)),
+  password: v.optional(VrrpPassword),
+});
+export type Instance = v.InferOutput<typeof Instance>;
+
+/** An instance with the coordinator's word on rule R1. */
+export const AssignedInstance = v.object({
+  ...Instance.entries,
+  /**
+   * Every other member in reach has applied a peer list with this node on it, so silence on the wire is proof that
+   * nobody holds the addresses. Without it a paused instance resumes only when it hears the holder.
+   */
+  peersConfirmed: v.boolean(),
+});
+export type AssignedInstance = v.InferOutput<typeof AssignedInstance>;
+
+export const VrrpState = v.picklist(['INIT', 'BACKUP', 'MASTER', 'FAULT', 'STOP']);
+export type VrrpState = v.InferOutput<typeof VrrpState>;
+
+/** Why an instance is held back (keepalived shows FAULT), in the agent's words. */
+export const Pause = v.object({
+  reason: v.picklist(['joining', 'address-in-use', 'removing']),
+  detail: Words,
+  sinceMs: count,
+});
+export type Pause = v.InferOutput<typeof Pause>;
+
+/** An instance as it runs. Times are Unix milliseconds. */
+export const RunningInstance = v.object({
+  ...v.omit(Instance, ['password']).entries,
+  state: VrrpState,
+  stateSinceMs: count,
+  effectivePriority: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255)),
+  pause: v.nullable(Pause),
+  /** Which of `addresses` the kernel has on this node right now. */
+  held: list(VirtualAddress, 512),
+});
+export type RunningInstance = v.InferOutput<typeof RunningInstance>;
+
+export const NetworkInterface = v.object({
+  name: InterfaceName,
+  up: v.boolean(),
+  /** "10.0.0.7/24"; without virtual addresses, link-local and loopback ones. */
+  addresses: list(v.pipe(v.string(), v.maxLength(64)), 64),
+});
+export type NetworkInterface = v.InferOutput<typeof NetworkInterface>;
+
+// ── agent → coordinator ──────────────────────────────────────────────────────────────────────────────────────────
+
+/** First frame of an agent. */
+export const Hello = v.object({
+  type: v.literal('hello'),
+  protocol: count,
+  node: NodeId,
+  hostname: shortText,
+  agentVersion: shortText,
+  keepalivedVersion: shortText,
+});
+export type Hello = v.InferOutput<typeof Hello>;
+
+/** Everything an agent knows, whole, on every change (coalesced) and every few seconds. Level-triggered: losing one harms nobody. */
+export const Report = v.object({
+  type: v.literal('report'),
+  interfaces: list(NetworkInterface, 256),
+  /** The last assignment that keepalived runs, wholly. */
+  applied: v.nullable(Generation),
+  /** The last assignment refused, and keepalived's or our own words. */
+  rejected: v.nullable(v.object({ ...Generation.entries, reason: Words })),
+  instances: list(RunningInstance, 255),
+  keepalived: v.object({
+    phase: v.picklist(['stopped', 'starting', 'running', 'reloading', 'stopping', 'backing-off']),
+    restarts: count,
+  }),
+  problems: list(Problem, 200),
+});
+export type Report = v.InferOutput<typeof Report>;
+
+// ── coordinator → agent ──────────────────────────────────────────────────────────────────────────────────────────
+
+/** First frame of a coordinator, and again whenever it changes. */
+export const Welcome = v.object({
+  type: v.literal('welcome'),
+  protocol: count,
+  node: NodeId,
+  role: v.picklist(['active', 'standby']),
+  /** All managers an agent should connect to, itself included. Never empty. */
+  managers: v.pipe(list(Address, 64), v.minLength(1)),
+});
+export type Welcome = v.InferOutput<typeof Welcome>;
+
+/** All that a node is to run, whole and idempotent. Only the active coordinator sends it. */
+export const Assignment = v.object({
+  type: v.literal('assignment'),
+  ...Generation.entries,
+  instances: list(AssignedInstance, 255),
+});
+export type Assignment = v.InferOutput<typeof Assignment>;
+
+export const AgentFrame = v.variant('type', [Hello, Report]);
+export type AgentFrame = v.InferOutput<typeof AgentFrame>;
+export const CoordinatorFrame = v.variant('type', [Welcome, Assignment]);
+export type CoordinatorFrame = v.InferOutput<typeof CoordinatorFrame>;
+
+/** Negative when `a` is older than `b`, 0 when equal. */
+export function compareGenerations(a: Generation, b: Generation): number {
+  return a.epoch - b.epoch || a.counter - b.counter;
+}
+
+/** The result of reading one frame: the frame, or words that name the place and the fault. */
+export type Parsed<T> = { ok: true; frame: T } | { ok: false; reason: string };
+
+/** Parses and validates one text frame. Never throws. */
+export function parseFrame<T>(schema: v.GenericSchema<unknown, T>, text: string): Parsed<T> {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text);
+  } catch {
+    return { ok: false, reason: `expected a JSON object, found ${JSON.stringify(text.slice(0, 60))}` };
+  }
+  const result = v.safeParse(schema, raw, { abortEarly: true });
+  if (result.success) return { ok: true, frame: result.output };
+  const [issue] = result.issues;
+  return { ok: false, reason: `${v.getDotPath(issue) ?? 'frame'}: ${issue.message}` };
+}
