@@ -142,8 +142,8 @@ export const Welcome = v.object({
   protocol: count,
   node: NodeId,
   role: v.picklist(['active', 'standby']),
-  /** All managers an agent should connect to, itself included. Never empty. */
-  managers: v.pipe(list(Address, 64), v.minLength(1)),
+  /** All managers an agent should connect to, itself included. Empty while they are not known: nothing changes then. */
+  managers: list(Address, 64),
 });
 export type Welcome = v.InferOutput<typeof Welcome>;
 

@@ -19,7 +19,10 @@ export const json = (status: number, value: unknown): Answer => ({
 
 /** Serves `routes` by exact path, for GET and HEAD only. */
 export function createHttpServer(routes: Routes): Server {
-  return createServer({ requestTimeout: 10_000, headersTimeout: 5_000, maxHeaderSize: 8_192 }, listener(routes));
+  return createServer(
+    { requestTimeout: 10_000, headersTimeout: 5_000, maxHeaderSize: 8_192 },
+    listener(routes),
+  );
 }
 
 export function listenTcp(server: Server, { host, port }: ListenAddress): Promise<void> {

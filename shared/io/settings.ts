@@ -21,7 +21,11 @@ export function readKey(env: Env): Buffer {
     try {
       text = readFileSync(file, 'utf8');
     } catch (error) {
-      throw new SettingError('SWARM_VIP_KEY_FILE', `${file}, which cannot be read (${String(error)})`, remedy);
+      throw new SettingError(
+        'SWARM_VIP_KEY_FILE',
+        `${file}, which cannot be read (${String(error)})`,
+        remedy,
+      );
     }
   }
   const key = text.trim();
@@ -56,6 +60,7 @@ export function readListen(env: Env, variable: string, fallbackPort: number): Li
 export function readLogLevel(env: Env): string {
   const level = env['LOG_LEVEL']?.trim() || 'info';
   const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
-  if (!levels.includes(level)) throw new SettingError('LOG_LEVEL', `"${level}"`, `Use one of ${levels.join(', ')}.`);
+  if (!levels.includes(level))
+    throw new SettingError('LOG_LEVEL', `"${level}"`, `Use one of ${levels.join(', ')}.`);
   return level;
 }

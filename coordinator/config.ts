@@ -1,0 +1,51 @@
+// The only place that reads the coordinator's environment.
+import * as v from 'valibot';
+import {
+  type Env,
+  type ListenAddress,
+  readKey,
+  readListen,
+  readLogLevel,
+  SettingError,
+} from '../shared/io/settings.ts';
+import { agentPort } from '../shared/protocol.ts';
+import { NodeId } from '../shared/words.ts';
+
+export interface Config {
+  /** Given by Swarm's template {{.Node.ID}}; otherwise asked of the engine. */
+  node: NodeId | undefined;
+  /** Given by {{.Service.ID}}: lets a service without the label swarm-vip.role=coordinator count as one. */
+  service: string | undefined;
+  key: Buffer;
+  agentListen: ListenAddress;
+  httpListen: ListenAddress;
+  /** Unix socket for the CLI in the same container. */
+  socketPath: string;
+  dockerSocket: string;
+  logLevel: string;
+}
+
+export const defaultSocketPath = '/run/swarm-vip/coordinator.sock';
+
+/** @throws SettingError that names variable, value and remedy */
+export function readConfig(env: Env): Config {
+  const text = env['NODE_ID']?.trim() || undefined;
+  const node = v.safeParse(v.optional(NodeId), text);
+  if (!node.success) {
+    throw new SettingError('NODE_ID', `"${text}"`, 'Set it to "{{.Node.ID}}" in the stack, or remove it.');
+  }
+  return {
+    node: node.output,
+    service: env['SERVICE_ID']?.trim() || undefined,
+    key: readKey(env),
+    agentListen: readListen(env, 'AGENT_LISTEN', agentPort),
+    httpListen: readListen(env, 'HTTP_LISTEN', 9167),
+    socketPath: socketPath(env),
+    dockerSocket: env['DOCKER_SOCKET']?.trim() || '/var/run/docker.sock',
+    logLevel: readLogLevel(env),
+  };
+}
+
+export function socketPath(env: Env): string {
+  return env['SWARM_VIP_SOCKET']?.trim() || defaultSocketPath;
+}

@@ -1,0 +1,244 @@
+// The coordinator's loop: snapshot and reports in, assignments and status out. Holds the little state there is; what to
+// do with it is decided in core/.
+import type { Log } from '../shared/io/log.ts';
+import { problemKey, problemText } from '../shared/problem.ts';
+import {
+  type CoordinatorFrame,
+  closeCode,
+  type Hello,
+  protocolVersion,
+  type Report,
+} from '../shared/protocol.ts';
+import type { NodeId } from '../shared/words.ts';
+import { type AgentRecord, greeted, reported } from './core/agents.ts';
+import { type Plan, plan } from './core/plan.ts';
+import { activeCoordinator, managerAddresses, nodeName, type Snapshot } from './core/snapshot.ts';
+import { type Status, status } from './core/status.ts';
+import type { Refusal } from './io/agent-server.ts';
+import type { Swarm } from './io/swarm.ts';
+
+export interface CoordinatorDeps {
+  self: NodeId;
+  version: string;
+  swarm: Swarm;
+  send(node: NodeId, frame: CoordinatorFrame): boolean;
+  connected(): NodeId[];
+  disconnect(node: NodeId, refusal: Refusal): void;
+  log: Log;
+  now(): number;
+}
+
+export interface Coordinator {
+  /** Reads Swarm once; resolves with whether that worked. */
+  look(): Promise<boolean>;
+  admit(node: string, address: string): Refusal | undefined;
+  hello(hello: Hello): void;
+  report(node: NodeId, report: Report): void;
+  gone(node: NodeId): void;
+  /** Undefined until the first good read of Swarm. */
+  status(): Status | undefined;
+}
+
+/** How long a newly active coordinator waits for the agents of labelled nodes, to learn what runs before it plans. */
+const settleMs = 5_000;
+
+export function createCoordinator(deps: CoordinatorDeps): Coordinator {
+  const { self, log, now, swarm } = deps;
+  const records = new Map<NodeId, AgentRecord>();
+  let snapshot: Snapshot | undefined;
+  let snapshotMs = 0;
+  let snapshotError: string | undefined;
+  let role: 'active' | 'standby' = 'standby';
+  let epoch: number | undefined;
+  let counter = 0;
+  let activeSinceMs = 0;
+  let sent = new Map<NodeId, string>();
+  let current: Plan = { assignments: new Map(), groups: [], problems: [] };
+  let knownProblems = new Set<string>();
+  let welcome = '';
+  let replanning = false;
+
+  /** Coalesces: many reports within one turn of the event loop make one plan. */
+  function replanSoon(): void {
+    if (replanning) return;
+    replanning = true;
+    setImmediate(() => {
+      replanning = false;
+      replan();
+    });
+  }
+
+  function replan(): void {
+    if (!snapshot) return;
+    current = plan(snapshot, records);
+    logProblems();
+    if (role !== 'active' || epoch === undefined) return;
+    const patienceMs = activeSinceMs + settleMs - now();
+    if (patienceMs > 0 && expectsAgents(snapshot)) {
+      setTimeout(replanSoon, patienceMs).unref();
+      return;
+    }
+    for (const [node, instances] of current.assignments) {
+      const content = JSON.stringify(instances);
+      if (sent.get(node) === content) continue;
+      counter += 1;
+      if (!deps.send(node, { type: 'assignment', epoch, counter, instances })) continue;
+      sent.set(node, content);
+      const groups = instances.map(({ group }) => group);
+      log.info(
+        { event: 'assigned', node: nodeName(snapshot, node), epoch, counter, groups },
+        'assignment sent',
+      );
+    }
+  }
+
+  /** Whether a node that should have an agent, by its label and by Swarm, has not reported yet. */
+  function expectsAgents({ nodes }: Snapshot): boolean {
+    const labelled = new Set(current.groups.flatMap(({ members }) => members.map(({ node }) => node)));
+    return nodes.some(
+      ({ id, state, availability }) =>
+        labelled.has(id) && state === 'ready' && availability !== 'drain' && !records.get(id)?.report,
+    );
+  }
+
+  function logProblems(): void {
+    const before = knownProblems;
+    knownProblems = new Set(current.problems.map(problemKey));
+    for (const problem of current.problems) {
+      if (before.has(problemKey(problem))) continue;
+      const level = problem.severity === 'error' ? 'error' : 'warn';
+      log[level]({ event: 'problem', problem }, problemText(problem));
+    }
+    const solved = [...before].filter((key) => !knownProblems.has(key)).length;
+    if (solved > 0)
+      log.info({ event: 'problems-solved', solved, remaining: knownProblems.size }, 'problems solved');
+  }
+
+  function welcomeFrame(): CoordinatorFrame {
+    const managers = snapshot ? managerAddresses(snapshot) : [];
+    return { type: 'welcome', protocol: protocolVersion, node: self, role, managers };
+  }
+
+  function greetAll(): void {
+    const text = JSON.stringify(welcomeFrame());
+    if (text === welcome) return;
+    welcome = text;
+    for (const node of deps.connected()) deps.send(node, welcomeFrame());
+  }
+
+  /** Follows the rule of who is active. The label on the own node proves quorum before the first assignment. */
+  async function followRole(read: Snapshot): Promise<void> {
+    const active = activeCoordinator(read);
+    if (active === self && role === 'standby') {
+      try {
+        epoch = await swarm.claimEpoch(self, new Date(now()).toISOString());
+      } catch (error) {
+        log.warn(
+          { event: 'claim-failed', error: String(error) },
+          'could not become active: Swarm refused the write',
+        );
+        return;
+      }
+      role = 'active';
+      counter = 0;
+      activeSinceMs = now();
+      sent = new Map();
+      log.info({ event: 'active', epoch }, 'this coordinator is active now');
+    } else if (active !== self && role === 'active') {
+      role = 'standby';
+      log.info(
+        { event: 'standby', active: active && nodeName(read, active) },
+        'this coordinator stands by now',
+      );
+    }
+  }
+
+  function expel(read: Snapshot): void {
+    for (const node of deps.connected()) {
+      if (read.nodes.some(({ id }) => id === node)) continue;
+      deps.disconnect(node, {
+        code: closeCode.unknownNode,
+        reason: 'Swarm has no node with this id any more',
+      });
+    }
+    for (const [node, record] of records) {
+      if (!record.connected && !read.nodes.some(({ id }) => id === node)) records.delete(node);
+    }
+  }
+
+  return {
+    async look() {
+      try {
+        const read = await swarm.snapshot();
+        if (snapshotError !== undefined) log.info({ event: 'swarm-readable' }, 'Swarm can be read again');
+        snapshot = read;
+        snapshotMs = now();
+        snapshotError = undefined;
+        expel(read);
+        await followRole(read);
+        greetAll();
+        replan();
+        return true;
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        if (snapshotError === undefined) {
+          log.warn(
+            { event: 'swarm-unreadable', error: reason },
+            'Swarm cannot be read; the last good snapshot stands',
+          );
+        }
+        snapshotError = reason;
+        return false;
+      }
+    },
+
+    admit(node, address) {
+      const found = snapshot?.nodes.find(({ id }) => id === node);
+      if (!found) return { code: closeCode.unknownNode, reason: 'Swarm has no node with this id' };
+      if (found.addresses.length > 0 && !found.addresses.includes(address)) {
+        const reason = `expected ${found.addresses.join(' or ')}, the address Swarm knows, found ${address}`;
+        return { code: closeCode.wrongAddress, reason };
+      }
+      return undefined;
+    },
+
+    hello(hello) {
+      records.set(hello.node, greeted(records.get(hello.node), hello, now()));
+      sent.delete(hello.node);
+      deps.send(hello.node, welcomeFrame());
+      log.info({ event: 'agent-connected', node: hello.hostname, id: hello.node }, 'agent connected');
+    },
+
+    report(node, report) {
+      const record = records.get(node);
+      if (!record) return;
+      records.set(node, reported(record, report, now()));
+      if (JSON.stringify(record.report) !== JSON.stringify(report)) replanSoon();
+    },
+
+    gone(node) {
+      const record = records.get(node);
+      if (!record) return;
+      records.set(node, { ...record, connected: false });
+      log.warn({ event: 'agent-gone', node: record.hello.hostname, id: node }, 'agent disconnected');
+      replanSoon();
+    },
+
+    status() {
+      if (!snapshot) return undefined;
+      return status({
+        self,
+        version: deps.version,
+        role,
+        active: activeCoordinator(snapshot),
+        epoch,
+        snapshot,
+        snapshotAgeMs: now() - snapshotMs,
+        snapshotError,
+        agents: records,
+        plan: current,
+        nowMs: now(),
+      });
+    },
+  };
+}

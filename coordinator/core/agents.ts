@@ -1,0 +1,58 @@
+// What the coordinator remembers of each agent. Updated by hello, report and disconnect; read by plan and status.
+import type { Hello, Report } from '../../shared/protocol.ts';
+import type { NodeId } from '../../shared/words.ts';
+
+export interface AgentRecord {
+  connected: boolean;
+  hello: Hello;
+  report: Report | undefined;
+  /** Unix ms of the last frame. */
+  seenMs: number;
+  /** By group: when this agent was first and last heard to be MASTER without a break. */
+  claims: ReadonlyMap<string, Claim>;
+}
+
+export interface Claim {
+  firstMs: number;
+  lastMs: number;
+}
+
+export type AgentRecords = ReadonlyMap<NodeId, AgentRecord>;
+
+export function greeted(previous: AgentRecord | undefined, hello: Hello, nowMs: number): AgentRecord {
+  return {
+    connected: true,
+    hello,
+    report: previous?.report,
+    seenMs: nowMs,
+    claims: previous?.claims ?? new Map(),
+  };
+}
+
+export function reported(previous: AgentRecord, report: Report, nowMs: number): AgentRecord {
+  const claims = new Map<string, Claim>();
+  for (const { group, state } of report.instances) {
+    if (state !== 'MASTER') continue;
+    claims.set(group, { firstMs: previous.claims.get(group)?.firstMs ?? nowMs, lastMs: nowMs });
+  }
+  return { ...previous, report, seenMs: nowMs, claims };
+}
+
+/**
+ * Who holds a group. A node that died as MASTER has claimed it last before its successor's first claim, so it does not
+ * count; of two that go on claiming, both do. Freshest first.
+ */
+export function holdersOf(agents: AgentRecords, group: string): NodeId[] {
+  const claims = [...agents].flatMap(([node, { claims }]) => {
+    const claim = claims.get(group);
+    return claim ? [{ node, ...claim }] : [];
+  });
+  const newest = Math.max(...claims.map(({ firstMs }) => firstMs));
+  return claims
+    .filter(({ firstMs, lastMs }) => firstMs === newest || lastMs > newest + overlapMs)
+    .sort((a, b) => b.firstMs - a.firstMs)
+    .map(({ node }) => node);
+}
+
+/** A report on its way while another node takes over is no second holder. */
+const overlapMs = 500;

@@ -1,0 +1,181 @@
+// Snapshot + reports → plan: what each node is to run, what an operator should know. A pure function: the same input
+// gives the same plan on any manager, so a new active coordinator moves nothing.
+import type { Problem } from '../../shared/problem.ts';
+import type { AssignedInstance, NetworkInterface, Report, RunningInstance } from '../../shared/protocol.ts';
+import type { NodeId, Vrid } from '../../shared/words.ts';
+import { type Group, groupsFromServices } from './groups.ts';
+import { type Member, membersFromLabels, ownedByNodes } from './members.ts';
+import { assignPriorities } from './priority.ts';
+import { type RolloutStep, rollOut, type Waiting } from './rollout.ts';
+import { nodeName, type Snapshot } from './snapshot.ts';
+import { allocateVrids } from './vrid.ts';
+
+/** What the coordinator knows of one agent. A report outlives its connection: the node may still hold an address. */
+export interface AgentView {
+  connected: boolean;
+  report: Report | undefined;
+}
+export type Agents = ReadonlyMap<NodeId, AgentView>;
+
+export interface PlannedMember extends Member {
+  /** Final priority that keepalived is to get; undefined for a member that takes no part (reserve, no interface). */
+  priority: number | undefined;
+}
+
+export interface PlannedGroup {
+  group: Group;
+  vrid: Vrid;
+  members: PlannedMember[];
+  waiting: Waiting[];
+}
+
+export interface Plan {
+  /** For every connected agent that has reported; possibly empty. */
+  assignments: Map<NodeId, AssignedInstance[]>;
+  groups: PlannedGroup[];
+  problems: Problem[];
+}
+
+/** At most this many members of a group are active at once; the rest wait in reserve. */
+export const maxActiveMembers = 16;
+
+export function plan(snapshot: Snapshot, agents: Agents): Plan {
+  const interfaces = new Map<NodeId, readonly NetworkInterface[]>();
+  for (const [node, { report }] of agents) if (report) interfaces.set(node, report.interfaces);
+
+  const defined = groupsFromServices(snapshot);
+  const problems = [...defined.problems];
+  const groups = defined.groups.flatMap((group) =>
+    withoutNodeAddresses(snapshot, group, agents, interfaces, problems),
+  );
+  const memberships = membersFromLabels(snapshot, { ...defined, groups }, interfaces);
+  const vrids = allocateVrids(groups, learntVrids(agents));
+  problems.push(...memberships.problems, ...vrids.problems);
+
+  const assignments = new Map<NodeId, AssignedInstance[]>();
+  for (const [node, { connected, report }] of agents) if (connected && report) assignments.set(node, []);
+
+  const planned: PlannedGroup[] = [];
+  for (const group of groups) {
+    const vrid = vrids.byGroup.get(group.name);
+    if (vrid === undefined) continue;
+    const members = prioritise(memberships.byGroup.get(group.name) ?? []);
+    const step = rollOut({
+      group,
+      vrid: vrid as Vrid,
+      members,
+      agents,
+      known: snapshot.nodes.map((node) => node.id),
+    });
+    distribute(step, assignments);
+    problems.push(...unreachable(snapshot, group, members, agents));
+    planned.push({ group, vrid: vrid as Vrid, members, waiting: step.waiting });
+  }
+  problems.push(...fromAgents(snapshot, agents));
+  return { assignments, groups: planned, problems };
+}
+
+function distribute(step: RolloutStep, assignments: Map<NodeId, AssignedInstance[]>): void {
+  for (const [node, instance] of step.instances) assignments.get(node)?.push(instance);
+}
+
+function prioritise(members: Member[]): PlannedMember[] {
+  const able = members
+    .filter((member) => member.attachment !== undefined)
+    .sort((a, b) => b.wantedPriority - a.wantedPriority || a.node.localeCompare(b.node))
+    .slice(0, maxActiveMembers);
+  const priorities = assignPriorities(
+    able.map(({ node, wantedPriority }) => ({ node, wanted: wantedPriority })),
+  );
+  return members.map((member) => ({ ...member, priority: priorities.get(member.node) }));
+}
+
+/** What runs of a group on a node, if its agent is known to run it. */
+export function runningInstance(agents: Agents, node: NodeId, group: string): RunningInstance | undefined {
+  return agents.get(node)?.report?.instances.find((instance) => instance.group === group);
+}
+
+function learntVrids(agents: Agents): Map<string, number> {
+  const learnt = new Map<string, number>();
+  for (const node of [...agents.keys()].sort()) {
+    for (const { group, vrid, state } of agents.get(node)?.report?.instances ?? []) {
+      if (!learnt.has(group) || state === 'MASTER') learnt.set(group, vrid);
+    }
+  }
+  return learnt;
+}
+
+/** An address that a node has as its own is refused, unless the group serves it already: then it is only reported. */
+function withoutNodeAddresses(
+  snapshot: Snapshot,
+  group: Group,
+  agents: Agents,
+  interfaces: ReadonlyMap<NodeId, readonly NetworkInterface[]>,
+  problems: Problem[],
+): Group[] {
+  const served = new Set(
+    [...agents.keys()].flatMap((node) => runningInstance(agents, node, group.name)?.addresses ?? []),
+  );
+  const refused = new Set<string>();
+  for (const { address, node } of ownedByNodes(group, interfaces)) {
+    if (!served.has(address)) refused.add(address);
+    problems.push({
+      code: 'address-is-a-nodes-own',
+      severity: 'error',
+      where: group.source,
+      group: group.name,
+      node,
+      value: address,
+      message: `node ${nodeName(snapshot, node)} has this address as its own`,
+      instead: served.has(address)
+        ? 'the group goes on serving it'
+        : 'this address is left out, the others are served',
+      remedy: 'choose an address that no machine has',
+    });
+  }
+  const [first, ...rest] = group.addresses.filter((address) => !refused.has(address));
+  return first === undefined ? [] : [{ ...group, addresses: [first, ...rest] }];
+}
+
+function unreachable(snapshot: Snapshot, group: Group, members: PlannedMember[], agents: Agents): Problem[] {
+  return members
+    .filter(({ node }) => agents.get(node)?.connected !== true)
+    .map(({ node }): Problem => {
+      const swarmNode = snapshot.nodes.find((candidate) => candidate.id === node);
+      const seen = agents.get(node)?.report !== undefined;
+      return {
+        code: 'agent-unreachable',
+        severity: 'error',
+        where: `node ${nodeName(snapshot, node)}`,
+        group: group.name,
+        node,
+        message: `no agent of this node is connected; Swarm calls the node ${swarmNode?.state}, availability ${swarmNode?.availability}`,
+        instead: seen
+          ? 'it is taken to run its last assignment, so the others go on listing it as peer'
+          : 'it takes no part until its agent connects',
+        remedy: 'bring the node back, see `docker service ps` for its agent, or remove its label',
+      };
+    });
+}
+
+function fromAgents(snapshot: Snapshot, agents: Agents): Problem[] {
+  return [...agents].flatMap(([node, { connected, report }]) => {
+    if (!connected || !report) return [];
+    const own = report.problems.map((problem) => ({
+      ...problem,
+      node,
+      where: `node ${nodeName(snapshot, node)}: ${problem.where}`,
+    }));
+    if (!report.rejected) return own;
+    const rejected: Problem = {
+      code: 'assignment-rejected',
+      severity: 'error',
+      where: `node ${nodeName(snapshot, node)}`,
+      node,
+      message: report.rejected.reason,
+      instead: 'the node goes on with what it ran before',
+      remedy: 'correct what the message names; the coordinator sends a new assignment by itself',
+    };
+    return [...own, rejected];
+  });
+}

@@ -1,0 +1,66 @@
+// Label priorities → the priorities that keepalived gets: distinct, and shifted up so that the highest is 250 (rule R5).
+// The shift keeps every difference, hence the meaning of check weights, and makes the successor's skew small;
+// 251 to 254 stay free for hand-overs.
+import type { NodeId } from '../../shared/words.ts';
+
+export interface Ranked {
+  node: NodeId;
+  /** As the operator wrote it, 1 to 254. */
+  wanted: number;
+}
+
+export const highestPriority = 250;
+
+/**
+ * Distinct priorities for the members of one group, best first. Ties are decided by node id. Where differences do not
+ * fit between 1 and 250, the low end is compressed, the order never changes.
+ * @param members at most 250
+ */
+export function assignPriorities(members: readonly Ranked[]): Map<NodeId, number> {
+  const ranked = [...members].sort((a, b) => b.wanted - a.wanted || a.node.localeCompare(b.node));
+  const shift = highestPriority - (ranked[0]?.wanted ?? 0);
+  const assigned = new Map<NodeId, number>();
+  let above = highestPriority + 1;
+  ranked.forEach(({ node, wanted }, rank) => {
+    const lowestAllowed = ranked.length - rank;
+    const priority = Math.max(lowestAllowed, Math.min(above - 1, wanted + shift));
+    assigned.set(node, priority);
+    above = priority;
+  });
+  return assigned;
+}
+
+/**
+ * Which members may change their priority now, given what the others run. Members reload at different moments; a
+ * change is let through when it does not invert the order of any two members on the way, so that a shift of all
+ * priorities moves no address. When every change would invert something (a swap), the change itself is a move:
+ * then all go.
+ * @param target final priority by node; @param running what runs now, only nodes that are in reach
+ * @returns priority to assign by node, for every key of `target`
+ */
+export function stepPriorities(
+  target: ReadonlyMap<NodeId, number>,
+  running: ReadonlyMap<NodeId, number>,
+): Map<NodeId, number> {
+  const order = (a: number, b: number) => Math.sign(a - b);
+  const next = new Map<NodeId, number>();
+  let changed = false;
+  let pending = false;
+  for (const [node, final] of target) {
+    const now = running.get(node);
+    if (now === undefined || now === final) {
+      next.set(node, final);
+      continue;
+    }
+    pending = true;
+    const harmless = [...target].every(([other, otherFinal]) => {
+      const otherNow = running.get(other);
+      if (other === node || otherNow === undefined) return true;
+      const meanwhile = order(final, otherNow);
+      return meanwhile === order(final, otherFinal) || meanwhile === order(now, otherNow) || meanwhile === 0;
+    });
+    next.set(node, harmless ? final : now);
+    changed ||= harmless;
+  }
+  return pending && !changed ? new Map(target) : next;
+}

@@ -1,0 +1,119 @@
+// Plan → the next safe step, per node. Stateless: what has been reached is read off the agents' reports, so a new
+// active coordinator goes on where the old one stopped. Rules (DESIGN: R1, R3, R4, R5):
+//   R1  a joiner is told that silence proves absence only when every member in reach lists it as peer;
+//   R3  a member that leaves stays on everybody's peer list until it reports that it stopped;
+//   R4  peer lists hold every member that may be active, in reach or not;
+//   R5  priorities change in an order that inverts nothing on the way.
+import type { AssignedInstance, Peer } from '../../shared/protocol.ts';
+import type { NodeId, Vrid } from '../../shared/words.ts';
+import type { Group } from './groups.ts';
+import { type Agents, type PlannedMember, runningInstance } from './plan.ts';
+import { stepPriorities } from './priority.ts';
+
+export interface RolloutInput {
+  group: Group;
+  vrid: Vrid;
+  members: readonly PlannedMember[];
+  agents: Agents;
+  /** All nodes of the Swarm. `docker node rm` is the operator's word that a node is gone. */
+  known: readonly NodeId[];
+}
+
+/** A step that cannot be taken yet, for whom it waits, and why. */
+export interface Waiting {
+  node: NodeId;
+  for: NodeId[];
+  why: string;
+}
+
+export interface RolloutStep {
+  instances: Map<NodeId, AssignedInstance>;
+  waiting: Waiting[];
+}
+
+export function rollOut(input: RolloutInput): RolloutStep {
+  const { group, vrid, members, agents } = input;
+  const everyone = possiblyActive(input);
+  const taking = members.filter(({ priority }) => priority !== undefined);
+  const priorities = stepPriorities(
+    new Map(taking.map(({ node, priority }) => [node, priority ?? 0])),
+    new Map(
+      taking.flatMap(({ node }) => {
+        const running = inReach(agents, node) ? runningInstance(agents, node, group.name) : undefined;
+        return running ? [[node, running.priority] as const] : [];
+      }),
+    ),
+  );
+  const instances = new Map<NodeId, AssignedInstance>();
+  const waiting: Waiting[] = [];
+  for (const { node, attachment } of taking) {
+    if (!inReach(agents, node) || !attachment) continue;
+    const peers = everyone.filter((peer) => peer.node !== node && peer.address !== attachment.source);
+    const unconfirmed = peers
+      .map((peer) => peer.node)
+      .filter((peer) => inReach(agents, peer) && !listsAsPeer(agents, peer, attachment.source, input));
+    if (unconfirmed.length > 0) {
+      waiting.push({ node, for: unconfirmed, why: 'they do not list it as peer yet' });
+    }
+    instances.set(node, {
+      group: group.name,
+      vrid,
+      version: group.version,
+      intervalMs: group.intervalMs,
+      interface: attachment.interface,
+      source: attachment.source,
+      peers,
+      priority: priorities.get(node) ?? 1,
+      addresses: group.addresses,
+      ...(group.password === undefined
+        ? {}
+        : { password: group.password as NonNullable<AssignedInstance['password']> }),
+      peersConfirmed: unconfirmed.length === 0,
+    });
+  }
+  return { instances, waiting };
+}
+
+const inReach = (agents: Agents, node: NodeId): boolean => {
+  const agent = agents.get(node);
+  return agent?.connected === true && agent.report !== undefined;
+};
+
+/**
+ * True when `peer` sends its adverts to `address` too, or runs nothing of the group and is not about to: it leaves the
+ * group, or its keepalived does not take the assignment (then it begins paused once it does).
+ */
+function listsAsPeer(
+  agents: Agents,
+  peer: NodeId,
+  address: string,
+  { group, members }: RolloutInput,
+): boolean {
+  const running = runningInstance(agents, peer, group.name);
+  if (running) return running.peers.some((known) => known.address === address);
+  const report = agents.get(peer)?.report;
+  const willRun = members.some(({ node, priority }) => node === peer && priority !== undefined);
+  return !willRun || report?.rejected != null || report?.keepalived.phase === 'backing-off';
+}
+
+/** Members to be, and nodes that run the group now or may do so out of reach; one address each, ordered by node id. */
+function possiblyActive({ group, members, agents, known }: RolloutInput): Peer[] {
+  const addresses = new Map<NodeId, string>();
+  const inSwarm = new Set(known);
+  for (const [, { report }] of agents) {
+    // What others send adverts to: the only trace of a node that this coordinator has not heard itself.
+    for (const peer of report?.instances.find((instance) => instance.group === group.name)?.peers ?? []) {
+      if (inSwarm.has(peer.node) && !inReach(agents, peer.node)) addresses.set(peer.node, peer.address);
+    }
+  }
+  for (const node of agents.keys()) {
+    const running = runningInstance(agents, node, group.name);
+    if (running && inSwarm.has(node)) addresses.set(node, running.source);
+  }
+  for (const { node, attachment, priority } of members) {
+    if (attachment && priority !== undefined) addresses.set(node, attachment.source);
+  }
+  return [...addresses]
+    .sort(([a], [b]) => a.localeCompare(b))
+    .map(([node, address]) => ({ node, address: address as Peer['address'] }));
+}

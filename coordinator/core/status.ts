@@ -1,0 +1,251 @@
+// Plan + reports → the status document: what /api/v1/status, the CLI and the metrics show. Versioned; fields are only added.
+import type { Problem } from '../../shared/problem.ts';
+import type { Generation, Report, RunningInstance, VrrpState } from '../../shared/protocol.ts';
+import { masterDownMs } from '../../shared/timers.ts';
+import type { NodeId } from '../../shared/words.ts';
+import { type AgentRecord, type AgentRecords, holdersOf } from './agents.ts';
+import type { Plan, PlannedGroup, PlannedMember } from './plan.ts';
+import type { Waiting } from './rollout.ts';
+import type { Snapshot } from './snapshot.ts';
+
+export type Verdict = 'OK' | 'DEGRADED' | 'NO HOLDER' | 'TWO HOLDERS';
+
+export interface NodeRef {
+  node: NodeId;
+  hostname: string;
+}
+
+export interface MemberStatus extends NodeRef {
+  state: VrrpState | 'UNKNOWN' | 'NONE';
+  /** The operator's priority and where it comes from; what keepalived uses now. */
+  priority: number;
+  priorityFrom: string;
+  effectivePriority: number | null;
+  interface: string | null;
+  source: string | null;
+  /** May take the addresses over: connected, runs what it should, not paused, not in fault. */
+  eligible: boolean;
+  /** Why not, in words. */
+  note: string | null;
+}
+
+export interface GroupStatus {
+  name: string;
+  verdict: Verdict;
+  addresses: string[];
+  vrid: number;
+  version: 2 | 3;
+  intervalMs: number;
+  /** VRRP's own bound for a silent death of the holder, with the successor's priority. */
+  failoverBoundMs: number;
+  source: string;
+  holders: (NodeRef & { sinceMs: number })[];
+  members: MemberStatus[];
+  waiting: Waiting[];
+}
+
+export interface AgentStatus extends NodeRef {
+  connected: boolean;
+  version: string;
+  keepalivedVersion: string;
+  keepalived: Report['keepalived'] | null;
+  seenAgeMs: number;
+  applied: Generation | null;
+  /** True when the agent runs exactly what the plan wants. */
+  inSync: boolean;
+}
+
+export interface Status {
+  apiVersion: 'swarm-vip/v1';
+  kind: 'Status';
+  verdict: Verdict;
+  coordinator: {
+    node: NodeId;
+    hostname: string;
+    version: string;
+    role: 'active' | 'standby';
+    active: NodeRef | null;
+    epoch: number | null;
+  };
+  snapshot: { ageMs: number; error: string | null };
+  groups: GroupStatus[];
+  agents: AgentStatus[];
+  problems: Problem[];
+}
+
+export interface StatusInput {
+  self: NodeId;
+  version: string;
+  role: 'active' | 'standby';
+  active: NodeId | undefined;
+  epoch: number | undefined;
+  snapshot: Snapshot;
+  snapshotAgeMs: number;
+  snapshotError: string | undefined;
+  agents: AgentRecords;
+  plan: Plan;
+  nowMs: number;
+}
+
+/** Older than this, the snapshot is a problem of its own: plans stand still, the data plane goes on. */
+export const staleSnapshotMs = 30_000;
+
+export function status(input: StatusInput): Status {
+  const { snapshot, agents, plan, nowMs } = input;
+  const ref = (node: NodeId): NodeRef => ({ node, hostname: hostname(snapshot, agents, node) });
+  const problems = [...plan.problems, ...staleness(input)];
+  const groups = plan.groups.map((planned) => groupStatus(planned, agents, ref));
+  return {
+    apiVersion: 'swarm-vip/v1',
+    kind: 'Status',
+    verdict: worst([
+      ...groups.map((group) => group.verdict),
+      problems.some(({ severity }) => severity === 'error') ? 'DEGRADED' : 'OK',
+    ]),
+    coordinator: {
+      ...ref(input.self),
+      version: input.version,
+      role: input.role,
+      active: input.active === undefined ? null : ref(input.active),
+      epoch: input.epoch ?? null,
+    },
+    snapshot: { ageMs: input.snapshotAgeMs, error: input.snapshotError ?? null },
+    groups,
+    agents: [...agents]
+      .map(([node, record]) => agentStatus(ref(node), record, plan, nowMs))
+      .sort((a, b) => a.hostname.localeCompare(b.hostname) || a.node.localeCompare(b.node)),
+    problems,
+  };
+}
+
+function groupStatus(
+  planned: PlannedGroup,
+  agents: AgentRecords,
+  ref: (node: NodeId) => NodeRef,
+): GroupStatus {
+  const { group, vrid, waiting } = planned;
+  const holders = holdersOf(agents, group.name);
+  const members = planned.members
+    .map((member) => memberStatus(member, group.name, agents.get(member.node), ref(member.node)))
+    .sort((a, b) => (b.effectivePriority ?? b.priority - 1000) - (a.effectivePriority ?? a.priority - 1000));
+  const successor = members.find(({ node, eligible }) => eligible && !holders.includes(node));
+  return {
+    name: group.name,
+    verdict: groupVerdict(holders.length, members),
+    addresses: group.addresses,
+    vrid,
+    version: group.version,
+    intervalMs: group.intervalMs,
+    failoverBoundMs: Math.ceil(
+      masterDownMs(group.version, group.intervalMs, successor?.effectivePriority ?? 1),
+    ),
+    source: group.source,
+    holders: holders.map((node) => ({
+      ...ref(node),
+      sinceMs: runs(agents.get(node), group.name)?.stateSinceMs ?? 0,
+    })),
+    members,
+    waiting,
+  };
+}
+
+function groupVerdict(holders: number, members: readonly MemberStatus[]): Verdict {
+  if (holders > 1) return 'TWO HOLDERS';
+  if (holders === 0) return 'NO HOLDER';
+  return members.every(({ eligible }) => eligible) ? 'OK' : 'DEGRADED';
+}
+
+const severity: readonly Verdict[] = ['OK', 'DEGRADED', 'NO HOLDER', 'TWO HOLDERS'];
+const worst = (verdicts: Verdict[]): Verdict =>
+  verdicts.reduce((a, b) => (severity.indexOf(b) > severity.indexOf(a) ? b : a), 'OK');
+
+const runs = (record: AgentRecord | undefined, group: string): RunningInstance | undefined =>
+  record?.report?.instances.find((instance) => instance.group === group);
+
+function memberStatus(
+  { wantedPriority, priorityFrom, attachment, priority }: PlannedMember,
+  group: string,
+  record: AgentRecord | undefined,
+  ref: NodeRef,
+): MemberStatus {
+  const running = runs(record, group);
+  const note = memberNote(record, running, priority !== undefined);
+  return {
+    ...ref,
+    state: record?.connected ? (running?.state ?? 'NONE') : 'UNKNOWN',
+    priority: wantedPriority,
+    priorityFrom,
+    effectivePriority: record?.connected ? (running?.effectivePriority ?? null) : null,
+    interface: attachment?.interface ?? null,
+    source: attachment?.source ?? null,
+    eligible: note === null,
+    note,
+  };
+}
+
+function memberNote(
+  record: AgentRecord | undefined,
+  running: RunningInstance | undefined,
+  takesPart: boolean,
+): string | null {
+  if (!record?.connected) return 'agent not connected';
+  if (!takesPart)
+    return record.report ? 'no interface for the address, or in reserve' : 'agent has not reported yet';
+  if (!running) return 'assignment not applied yet';
+  if (running.pause) return `paused: ${running.pause.detail}`;
+  if (running.state === 'FAULT') return 'keepalived reports a fault';
+  return null;
+}
+
+function agentStatus(ref: NodeRef, record: AgentRecord, plan: Plan, nowMs: number): AgentStatus {
+  const { hello, report } = record;
+  return {
+    ...ref,
+    connected: record.connected,
+    version: hello.agentVersion,
+    keepalivedVersion: hello.keepalivedVersion,
+    keepalived: report?.keepalived ?? null,
+    seenAgeMs: nowMs - record.seenMs,
+    applied: report?.applied ?? null,
+    inSync: inSync(report, plan.assignments.get(ref.node) ?? []),
+  };
+}
+
+function inSync(report: Report | undefined, wanted: readonly Pick<RunningInstance, WantedKey>[]): boolean {
+  if (!report || report.instances.length !== wanted.length) return false;
+  return wanted.every((want) => {
+    const running = report.instances.find(({ group }) => group === want.group);
+    return running !== undefined && wantedKeys.every((key) => same(running[key], want[key]));
+  });
+}
+
+const wantedKeys = [
+  'vrid',
+  'version',
+  'intervalMs',
+  'interface',
+  'source',
+  'peers',
+  'priority',
+  'addresses',
+] as const;
+type WantedKey = (typeof wantedKeys)[number] | 'group';
+const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+
+function hostname(snapshot: Snapshot, agents: AgentRecords, node: NodeId): string {
+  return snapshot.nodes.find(({ id }) => id === node)?.hostname ?? agents.get(node)?.hello.hostname ?? node;
+}
+
+function staleness({ snapshotAgeMs, snapshotError }: StatusInput): Problem[] {
+  if (snapshotAgeMs < staleSnapshotMs) return [];
+  return [
+    {
+      code: 'snapshot-stale',
+      severity: 'error',
+      where: 'the coordinator’s view of Swarm',
+      message: `the last good read is ${Math.round(snapshotAgeMs / 1000)} s old: ${snapshotError ?? 'no answer'}`,
+      instead: 'assignments stand as they are; VRRP fails over without Swarm',
+      remedy: 'restore the quorum of managers, or the engine on this one',
+    },
+  ];
+}

@@ -1,0 +1,73 @@
+// Status → text for people: columns without frames, so that grep and awk work on them too.
+import Table from 'cli-table3';
+import { problemText } from '../../shared/problem.ts';
+import type { Status } from '../core/status.ts';
+
+export function statusTable(status: Status): string {
+  const { coordinator, groups, agents, problems, snapshot } = status;
+  const active = coordinator.active ? `active on ${coordinator.active.hostname}` : 'none active';
+  const parts = [
+    `${status.verdict}   coordinator ${active}, Swarm read ${seconds(snapshot.ageMs)} ago, ` +
+      `${agents.filter(({ connected }) => connected).length}/${agents.length} agents connected`,
+  ];
+  for (const group of groups) {
+    const holders = group.holders.map(({ hostname }) => hostname).join(' AND ') || 'NOBODY';
+    parts.push(
+      `${group.name}   ${group.verdict}   held by ${holders}   VRID ${group.vrid}, ` +
+        `failover within ${seconds(group.failoverBoundMs)}\n${group.addresses.join(' ')}\n\n${table(
+          ['NODE', 'STATE', 'PRIORITY', 'EFFECTIVE', 'INTERFACE', 'SOURCE', 'NOTE'],
+          group.members.map((member) => [
+            member.hostname,
+            member.state,
+            `${member.priority} (${member.priorityFrom})`,
+            String(member.effectivePriority ?? '-'),
+            member.interface ?? '-',
+            member.source ?? '-',
+            member.note ?? '',
+          ]),
+        )}`,
+    );
+  }
+  if (groups.length === 0) parts.push('No group is defined.');
+  if (problems.length > 0) {
+    parts.push(
+      ['Problems:', ...problems.map((p) => `  ${p.severity.toUpperCase()} ${problemText(p)}`)].join('\n'),
+    );
+  }
+  return `${parts.join('\n\n')}\n`;
+}
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 0)} s`;
+
+const bare = Object.fromEntries(
+  [
+    'top',
+    'top-mid',
+    'top-left',
+    'top-right',
+    'bottom',
+    'bottom-mid',
+    'bottom-left',
+    'bottom-right',
+    'left',
+    'left-mid',
+    'mid',
+    'mid-mid',
+    'right',
+    'right-mid',
+  ].map((part) => [part, '']),
+);
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const made = new Table({
+    head: [...head],
+    chars: { ...bare, middle: '  ' },
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  });
+  made.push(...rows.map((row) => [...row]));
+  return made
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}

@@ -1,0 +1,164 @@
+// Docker Swarm → snapshot. Events only say "look again"; what counts is read afresh, whole, and validated. A read that
+// fails or is empty changes nothing: the last good snapshot stands, with its age.
+import Docker from 'dockerode';
+import * as v from 'valibot';
+import { canonicalAddress, NodeId } from '../../shared/words.ts';
+import type { CoordinatorService, Snapshot, SwarmNode } from '../core/snapshot.ts';
+
+export const roleLabel = 'swarm-vip.role';
+/** On the node of the active coordinator; writing it proves quorum and gives the epoch. */
+export const activeLabel = 'swarm-vip.active-since';
+const callTimeoutMs = 5_000;
+
+const Labels = v.optional(v.nullable(v.record(v.string(), v.string())), {});
+const RawNode = v.object({
+  ID: NodeId,
+  Version: v.object({ Index: v.number() }),
+  Spec: v.object({
+    Labels,
+    Role: v.picklist(['manager', 'worker']),
+    Availability: v.picklist(['active', 'pause', 'drain']),
+  }),
+  Description: v.optional(v.object({ Hostname: v.optional(v.string(), '') })),
+  Status: v.object({ State: v.string(), Addr: v.optional(v.string(), '') }),
+  ManagerStatus: v.nullish(
+    v.object({ Leader: v.optional(v.boolean(), false), Addr: v.optional(v.string(), '') }),
+  ),
+});
+type RawNode = v.InferOutput<typeof RawNode>;
+const RawService = v.object({
+  ID: v.string(),
+  CreatedAt: v.string(),
+  Spec: v.object({
+    Name: v.string(),
+    TaskTemplate: v.object({
+      ContainerSpec: v.optional(v.object({ Env: v.optional(v.nullable(v.array(v.string()))) })),
+    }),
+  }),
+});
+const RawTask = v.object({
+  ServiceID: v.string(),
+  NodeID: v.optional(v.string()),
+  Status: v.object({ State: v.string() }),
+});
+
+export interface Swarm {
+  /** @throws when the engine does not answer in time, or answers what is no Swarm */
+  snapshot(): Promise<Snapshot>;
+  /** This engine's node id. */
+  ownNode(): Promise<NodeId>;
+  /** Writes the label on the node; the version index that raft gave the write is returned. */
+  claimEpoch(node: NodeId, since: string): Promise<number>;
+  /** Calls back whenever something may have changed. Reconnects by itself; a silent end is what re-reads are for. */
+  watch(lookAgain: () => void, signal: AbortSignal): void;
+}
+
+/** @param ownService id of a service that counts as coordinator even without the label */
+export function createSwarm(socketPath: string, ownService: string | undefined): Swarm {
+  const docker = new Docker({ socketPath });
+  const limit = () => ({ abortSignal: AbortSignal.timeout(callTimeoutMs) });
+
+  const services = async () => {
+    const labelled = v.parse(
+      v.array(RawService),
+      await docker.listServices({ ...limit(), filters: { label: [`${roleLabel}=coordinator`] } }),
+    );
+    if (ownService === undefined || labelled.some(({ ID }) => ID === ownService)) return labelled;
+    return [...labelled, v.parse(RawService, await docker.getService(ownService).inspect(limit()))];
+  };
+
+  return {
+    async snapshot() {
+      const [nodes, found] = await Promise.all([docker.listNodes(limit()), services()]);
+      const tasks =
+        found.length === 0 ? [] : await docker.listTasks({ ...limit(), filters: taskFilter(found) });
+      const running = v.parse(v.array(RawTask), tasks).filter(({ Status }) => Status.State === 'running');
+      const snapshot = {
+        nodes: v.parse(v.array(RawNode), nodes).map(swarmNode),
+        services: found.map(({ ID, CreatedAt, Spec }): CoordinatorService => {
+          const runningOn = running.filter(({ ServiceID }) => ServiceID === ID).map(({ NodeID }) => NodeID);
+          return {
+            id: ID,
+            name: Spec.Name,
+            createdAt: CreatedAt,
+            env: envRecord(Spec.TaskTemplate.ContainerSpec?.Env ?? []),
+            runningOn: runningOn.filter((node): node is NodeId => v.is(NodeId, node)),
+          };
+        }),
+      };
+      if (snapshot.nodes.length === 0) throw new Error('expected at least one node, the engine listed none');
+      return snapshot;
+    },
+
+    async ownNode() {
+      const Info = v.object({ Swarm: v.object({ NodeID: NodeId }) });
+      // The types know no options here; dockerode takes them.
+      const info: (options: object) => Promise<unknown> = docker.info.bind(docker);
+      return v.parse(Info, await info(limit())).Swarm.NodeID;
+    },
+
+    async claimEpoch(node, since) {
+      const handle = docker.getNode(node);
+      const before: { Version: { Index: number }; Spec: { Labels?: Record<string, string> } } =
+        await handle.inspect(limit());
+      const spec = { ...before.Spec, Labels: { ...before.Spec.Labels, [activeLabel]: since } };
+      await handle.update({ ...limit(), _query: { version: before.Version.Index }, _body: spec });
+      const after = v.parse(RawNode, await handle.inspect(limit()));
+      return after.Version.Index;
+    },
+
+    watch(lookAgain, signal) {
+      void follow(docker, lookAgain, signal);
+    },
+  };
+}
+
+const taskFilter = (services: readonly { ID: string }[]) => ({
+  service: services.map(({ ID }) => ID),
+  'desired-state': ['running'],
+});
+
+function swarmNode(raw: RawNode): SwarmNode {
+  const states = ['ready', 'down', 'disconnected'] as const;
+  const addresses = [
+    raw.ManagerStatus?.Addr.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1'),
+    raw.Status.Addr,
+  ]
+    .map((text) => canonicalAddress(text ?? ''))
+    .filter((text) => text !== undefined && !['0.0.0.0', '::', '127.0.0.1', '::1'].includes(text));
+  return {
+    id: raw.ID,
+    hostname: raw.Description?.Hostname || raw.ID,
+    role: raw.Spec.Role,
+    availability: raw.Spec.Availability,
+    state: states.find((state) => state === raw.Status.State) ?? 'unknown',
+    leader: raw.ManagerStatus?.Leader ?? false,
+    addresses: [...new Set(addresses)].filter((text) => text !== undefined),
+    labels: raw.Spec.Labels ?? {},
+  };
+}
+
+/** ["A=b", "A=c"] → {A: "c"}: the last one counts, as in the container. */
+function envRecord(env: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    env.map((pair) => {
+      const at = pair.indexOf('=');
+      return at < 0 ? [pair, ''] : [pair.slice(0, at), pair.slice(at + 1)];
+    }),
+  );
+}
+
+async function follow(docker: Docker, lookAgain: () => void, signal: AbortSignal): Promise<void> {
+  const reconnectMs = 1_000;
+  while (!signal.aborted) {
+    try {
+      const stream = await docker.getEvents({ filters: { type: ['node', 'service'] }, abortSignal: signal });
+      lookAgain();
+      for await (const _ of stream) lookAgain();
+    } catch (error) {
+      // The periodic read reports an engine that does not answer; here there is nothing to add but patience.
+      if (signal.aborted || !(error instanceof Error)) return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, reconnectMs));
+  }
+}

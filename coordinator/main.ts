@@ -1,0 +1,112 @@
+// Composition root of the coordinator: makes the real dependencies and connects them.
+import { setTimeout as delay } from 'node:timers/promises';
+import { createHttpServer, json, listenTcp, listenUnix } from '../shared/io/http.ts';
+import { createLog, type Log } from '../shared/io/log.ts';
+import { SettingError } from '../shared/io/settings.ts';
+import { version } from '../shared/version.ts';
+import { type Config, readConfig } from './config.ts';
+import { type Coordinator, createCoordinator } from './coordinator.ts';
+import { createAgentServer } from './io/agent-server.ts';
+import { startLookLoop } from './io/look-loop.ts';
+import { createMetrics } from './io/metrics.ts';
+import { createSwarm } from './io/swarm.ts';
+
+async function main(): Promise<void> {
+  const config = readConfig(process.env);
+  const log = createLog('coordinator', config.logLevel);
+  const stop = new AbortController();
+  const swarm = createSwarm(config.dockerSocket, config.service);
+  const self = config.node ?? (await askUntilAnswered(() => swarm.ownNode(), log));
+
+  const server = createAgentServer(config.key, {
+    admit: (node, address) => coordinator.admit(node, address),
+    hello: (hello) => coordinator.hello(hello),
+    report: (node, report) => coordinator.report(node, report),
+    gone: (node) => coordinator.gone(node),
+    refused: (address, refusal) =>
+      log.warn({ event: 'agent-refused', address, ...refusal }, 'connection refused'),
+  });
+  const coordinator = createCoordinator({
+    self,
+    version,
+    swarm,
+    send: server.send,
+    connected: server.connected,
+    disconnect: server.disconnect,
+    log,
+    now: Date.now,
+  });
+
+  const http = await serveHttp(config, coordinator);
+  // Agents are admitted by what Swarm says of them, so the port opens with the first good read.
+  let open = false;
+  const looks = startLookLoop(async () => {
+    if (!(await coordinator.look()) || open) return;
+    open = true;
+    await server.listen(config.agentListen).catch(fail);
+  });
+  swarm.watch(looks.again, stop.signal);
+  log.info(
+    { event: 'started', version, node: self, agents: config.agentListen, http: config.httpListen },
+    'started',
+  );
+
+  const shutDown = (signal: string) => {
+    log.info({ event: 'stopping', signal }, 'stopping; agents go on with their last assignment');
+    stop.abort();
+    looks.stop();
+    for (const each of http) each.close();
+    void server.close().then(() => process.exit(0));
+  };
+  process.once('SIGTERM', shutDown);
+  process.once('SIGINT', shutDown);
+}
+
+async function serveHttp(config: Config, coordinator: Coordinator) {
+  const metrics = createMetrics(version);
+  const unread = () => json(503, { error: 'Swarm has not been read yet' });
+  const routes = {
+    '/healthz': () => {
+      const status = coordinator.status();
+      return status
+        ? json(200, { ok: true, role: status.coordinator.role, snapshot: status.snapshot })
+        : unread();
+    },
+    '/api/v1/status': () => {
+      const status = coordinator.status();
+      return status ? json(200, status) : unread();
+    },
+    '/metrics': async () => {
+      const status = coordinator.status();
+      if (!status) return unread();
+      const body = await metrics.render(status);
+      return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8' as const, body };
+    },
+  };
+  const servers = [createHttpServer(routes), createHttpServer(routes)] as const;
+  await listenTcp(servers[0], config.httpListen);
+  await listenUnix(servers[1], config.socketPath);
+  return servers;
+}
+
+/** The engine may start after this container. */
+async function askUntilAnswered<T>(ask: () => Promise<T>, log: Log): Promise<T> {
+  for (let failures = 0; ; failures++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (failures === 0)
+        log.warn({ event: 'engine-silent', error: String(error) }, 'the engine does not answer yet');
+      await delay(1_000);
+    }
+  }
+}
+
+function fail(error: unknown): never {
+  const words =
+    error instanceof SettingError ? error.message : String(error instanceof Error ? error.stack : error);
+  process.stderr.write(`swarm-vip coordinator: ${words}\n`);
+  process.exit(error instanceof SettingError ? 2 : 1);
+}
+
+main().catch(fail);

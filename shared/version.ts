@@ -1,0 +1,4 @@
+// The one version of agent, coordinator and CLI.
+import manifest from '../package.json' with { type: 'json' };
+
+export const version: string = manifest.version;
