@@ -1,0 +1,85 @@
+// Failures, inflicted from outside: on cables, machines, engines and processes, never through our own software.
+import { freeze, processesOf, thaw } from './cgroups.ts';
+import {
+  commandLineOf,
+  engineProcessOf,
+  initOf,
+  killMachine,
+  namespacePids,
+  readProc,
+  startNodeEngine,
+} from './engine.ts';
+import type { LabNames, NodeNames } from './names.ts';
+import { resetNodeNetwork, setPort, setPortRule } from './network.ts';
+import { signalProcess } from './run.ts';
+import { writeJournal } from './state.ts';
+
+type Act = (lab: LabNames, node: NodeNames) => Promise<void> | void;
+
+const ACTS = {
+  /** The machine stops between two instructions, and its network card goes dark. */
+  'power-off': async (lab, node) => {
+    // The card first: a namespace without processes still answers for its addresses.
+    await setPort(lab, node.name, 'down');
+    await killMachine(lab, node.name);
+  },
+  boot: async (lab, node) => {
+    if (initOf(lab, node.name) !== undefined) throw new Error(`${node.name} is running: power it off first`);
+    await resetNodeNetwork(lab, node);
+    await setPort(lab, node.name, 'up');
+    await startNodeEngine(lab, node.name);
+  },
+  /** Nothing passes between this node and anybody else; its link stays up. */
+  isolate: (lab, node) => setPortRule(lab, 'cut', node.name, true),
+  heal: (lab, node) => setPortRule(lab, 'cut', node.name, false),
+  /** The cable is pulled: the node sees it at once. */
+  'link-down': (lab, node) => setPort(lab, node.name, 'down'),
+  'link-up': (lab, node) => setPort(lab, node.name, 'up'),
+  /** Every process stops, the kernel lives on: it still answers ARP and ping for the addresses it has. */
+  freeze: (lab, node) => freeze(lab, node.name),
+  thaw: (lab, node) => thaw(lab, node.name),
+  'kill-agent': (lab, node) => killContainer(lab, node, 'agent', /\/opt\/swarm-vip\/(init\.sh|agent\.js)/),
+  'kill-coordinator': (lab, node) =>
+    killContainer(lab, node, 'coordinator', /\/opt\/swarm-vip\/coordinator\.js/),
+  /** Parent and children at once: nobody is left to remove the address. */
+  'kill-keepalived': (lab, node) => {
+    const pids = processesOf(lab, node.name).filter((pid) =>
+      readProc(pid, 'comm').trim().startsWith('keepalived'),
+    );
+    if (pids.length === 0) throw new Error(`no keepalived runs on ${node.name}`);
+    for (const pid of pids) signalProcess(pid, 'SIGKILL');
+  },
+  'stop-engine': (lab, node) => signalEngine(lab, node, 'SIGSTOP'),
+  'start-engine': (lab, node) => signalEngine(lab, node, 'SIGCONT'),
+  /** VRRP alone is lost, both ways; everything else passes. */
+  'drop-vrrp': (lab, node) => setPortRule(lab, 'novrrp', node.name, true),
+  'restore-vrrp': (lab, node) => setPortRule(lab, 'novrrp', node.name, false),
+} as const satisfies Record<string, Act>;
+
+export type ChaosVerb = keyof typeof ACTS;
+export const CHAOS_VERBS = Object.keys(ACTS) as ChaosVerb[];
+
+export async function wreak(lab: LabNames, node: NodeNames, verb: ChaosVerb): Promise<void> {
+  const act: Act = ACTS[verb];
+  const before = Date.now();
+  await act(lab, node);
+  // The holder sampler reads these: a cut counts from its completion, a heal from its beginning, so that the time
+  // in which two holders could be seen is never made shorter than it was.
+  writeJournal(lab, { atMs: verb === 'heal' ? before : Date.now(), verb, node: node.name });
+}
+
+/** As the OOM killer would do it: the container's first process, and the kernel takes the rest of it along. */
+function killContainer(lab: LabNames, node: NodeNames, what: string, program: RegExp): void {
+  const firsts = processesOf(lab, node.name).filter((pid) => {
+    const ids = namespacePids(pid);
+    return ids.length > 2 && ids.at(-1) === 1 && program.test(commandLineOf(pid));
+  });
+  if (firsts.length === 0) throw new Error(`no ${what} container runs on ${node.name}`);
+  for (const pid of firsts) signalProcess(pid, 'SIGKILL');
+}
+
+function signalEngine(lab: LabNames, node: NodeNames, signal: NodeJS.Signals): void {
+  const pid = engineProcessOf(lab, node.name);
+  if (pid === undefined) throw new Error(`no engine runs on ${node.name}`);
+  signalProcess(pid, signal);
+}

@@ -1,0 +1,70 @@
+// The verdict on one step: an outage counts against the bound plus what the control probe missed in the same run.
+// A run on too noisy a machine says nothing; it is repeated, at most twice, and counted.
+import type { HolderReport } from './holding.ts';
+import type { ProbeReport } from './probe.ts';
+
+/** Above this gap of the control probe a run is void. */
+export const MAX_CONTROL_GAP_MS = 20;
+const MAX_REPEATS = 2;
+
+export interface Evidence {
+  readonly probe: ProbeReport;
+  readonly holders: HolderReport;
+}
+
+export interface Bound {
+  readonly outageMs: number;
+  /** Not judged unless given. */
+  readonly twoHoldersMs?: number;
+}
+
+export interface Verdict {
+  readonly ok: boolean;
+  readonly lostProbes: number;
+  readonly probeIntervalMs: number;
+  readonly outageMs: number;
+  readonly boundMs: number;
+  readonly twoHoldersMs: number;
+  readonly noHolderMs: number;
+  /** Comma-separated if, against the promise, there were several; empty for none. */
+  readonly holderBefore: string;
+  readonly holderAfter: string;
+  readonly controlGapMs: number;
+  /** The machine was too noisy, or the capture missed packets: neither good nor bad. */
+  readonly void: boolean;
+}
+
+export interface RepeatedVerdict extends Verdict {
+  /** Runs thrown away before this one. */
+  readonly voids: number;
+}
+
+export function judge({ probe, holders }: Evidence, bound: Bound): Verdict {
+  const isVoid = probe.controlGapMs > MAX_CONTROL_GAP_MS || probe.captureDropped > 0;
+  const inTime = probe.longestGapMs <= bound.outageMs + probe.controlGapMs;
+  const single = bound.twoHoldersMs === undefined || holders.twoHoldersMs <= bound.twoHoldersMs;
+  return {
+    // Without a single answer there was nothing to lose.
+    ok: !isVoid && probe.received > 0 && inTime && single,
+    lostProbes: probe.lost,
+    probeIntervalMs: probe.intervalMs,
+    outageMs: round(probe.longestGapMs),
+    boundMs: bound.outageMs,
+    twoHoldersMs: round(holders.twoHoldersMs),
+    noHolderMs: round(holders.noHolderMs),
+    holderBefore: holders.atStart.join(','),
+    holderAfter: holders.now.join(','),
+    controlGapMs: round(probe.controlGapMs),
+    void: isVoid,
+  };
+}
+
+/** Runs a step until its run is not void, three times at most. A void last run is not ok. */
+export async function judged(runOnce: () => Promise<Evidence>, bound: Bound): Promise<RepeatedVerdict> {
+  for (let voids = 0; ; voids++) {
+    const verdict = judge(await runOnce(), bound);
+    if (!verdict.void || voids === MAX_REPEATS) return { ...verdict, voids };
+  }
+}
+
+const round = (ms: number): number => Math.round(ms * 10) / 10;
