@@ -5,6 +5,7 @@ import { Problem } from './problem.ts';
 import {
   Address,
   GroupName,
+  Hostname,
   InterfaceName,
   NodeId,
   Priority,
@@ -111,7 +112,7 @@ export const Hello = v.object({
   type: v.literal('hello'),
   protocol: count,
   node: NodeId,
-  hostname: shortText,
+  hostname: Hostname,
   agentVersion: shortText,
   keepalivedVersion: shortText,
 });

@@ -58,8 +58,15 @@ export const VrrpPassword = v.pipe(
   v.regex(/^[\x21-\x7e]+$/, 'expected ASCII'),
 );
 
-/** Human words in frames: bounded, so that a peer cannot flood a log. */
-export const Words = v.pipe(v.string(), v.maxLength(2000));
+/** Human words in frames: bounded, so that a peer cannot flood a log; one line, so that it cannot forge a second. */
+export const Words = v.pipe(
+  v.string(),
+  v.maxLength(2000),
+  v.transform((text) => text.replace(/\p{Cc}+/gu, ' ')),
+);
+
+/** A host's name as an agent reports it; it ends up in tables and logs. */
+export const Hostname = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.-]{1,253}$/, 'expected a host name'));
 
 /** Canonical text of an address, or undefined when it is none (four decimal parts, or IPv6 as in RFC 5952). */
 export function canonicalAddress(text: string): string | undefined {

@@ -52,7 +52,8 @@ export function rollOut(input: RolloutInput): RolloutStep {
     const unconfirmed = peers
       .map((peer) => peer.node)
       .filter((peer) => inReach(agents, peer) && !listsAsPeer(agents, peer, attachment.source, input));
-    if (unconfirmed.length > 0) {
+    const resumed = runningInstance(agents, node, group.name)?.pause === null;
+    if (unconfirmed.length > 0 && !resumed) {
       waiting.push({ node, for: unconfirmed, why: 'they do not list it as peer yet' });
     }
     instances.set(node, {

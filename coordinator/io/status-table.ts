@@ -39,24 +39,9 @@ export function statusTable(status: Status): string {
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 0)} s`;
 
-const bare = Object.fromEntries(
-  [
-    'top',
-    'top-mid',
-    'top-left',
-    'top-right',
-    'bottom',
-    'bottom-mid',
-    'bottom-left',
-    'bottom-right',
-    'left',
-    'left-mid',
-    'mid',
-    'mid-mid',
-    'right',
-    'right-mid',
-  ].map((part) => [part, '']),
-);
+const frameParts =
+  'top top-mid top-left top-right bottom bottom-mid bottom-left bottom-right left left-mid mid mid-mid right right-mid';
+const bare = Object.fromEntries(frameParts.split(' ').map((part) => [part, '']));
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const made = new Table({

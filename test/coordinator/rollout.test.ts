@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type Agents, plan } from '../../coordinator/core/plan.ts';
+import type { AssignedInstance } from '../../shared/protocol.ts';
+import { connected, id, ip, member, node, report, running, snapshot } from './world.ts';
+
+const nodes = [member(1, '120'), member(2, '110'), member(3, '100')];
+
+function assignedTo(n: number, agents: Agents, swarm = nodes): AssignedInstance {
+  const [instance] = plan(snapshot(swarm), agents).assignments.get(id(n)) ?? [];
+  return instance ?? assert.fail(`node ${n} got nothing`);
+}
+
+/** Nodes 1 and 2 run the group and list each other; node 3 has just connected. */
+function joining(listedBy: number[]): Agents {
+  const pair = connected({ 1: report(1), 2: report(2) });
+  const runs = (n: number) => {
+    const alone = assignedTo(n, pair, nodes.slice(0, 2));
+    const peers = listedBy.includes(n)
+      ? [...alone.peers, { node: id(3), address: ip(3) as never }]
+      : alone.peers;
+    return report(n, [running({ ...alone, peers })]);
+  };
+  return connected({ 1: runs(1), 2: runs(2), 3: report(3) });
+}
+
+describe('a joiner (R1)', () => {
+  it('is not told that silence proves absence while a member in reach does not list it', () => {
+    assert.equal(assignedTo(3, joining([])).peersConfirmed, false);
+    assert.equal(assignedTo(3, joining([1])).peersConfirmed, false);
+    assert.equal(assignedTo(3, joining([1, 2])).peersConfirmed, true);
+  });
+
+  it('is listed by the present members at once', () => {
+    assert.ok(assignedTo(1, joining([])).peers.some((peer) => peer.node === id(3)));
+  });
+
+  it('shows for whom it waits, and why', () => {
+    const [group] = plan(snapshot(nodes), joining([1])).groups;
+    assert.deepEqual(group?.waiting, [{ node: id(3), for: [id(2)], why: 'they do not list it as peer yet' }]);
+  });
+
+  it('waits for members that are about to start, but not for one whose keepalived refuses the assignment', () => {
+    const fresh = { 1: report(1), 2: report(2) };
+    assert.equal(assignedTo(1, connected(fresh), nodes.slice(0, 2)).peersConfirmed, false);
+    const refusing = report(2, [], { rejected: { epoch: 1, counter: 1, reason: 'no' } });
+    assert.equal(assignedTo(1, connected({ ...fresh, 2: refusing }), nodes.slice(0, 2)).peersConfirmed, true);
+  });
+});
+
+describe('peer lists (R3, R4)', () => {
+  it('keep a member that is out of reach', () => {
+    const agents = new Map(joining([1, 2]));
+    agents.set(id(2), { connected: false, report: agents.get(id(2))?.report });
+    assert.deepEqual(
+      assignedTo(1, agents).peers.map((peer) => peer.node),
+      [id(2), id(3)],
+    );
+  });
+
+  it('keep a member that only its peers remember', () => {
+    const agents = new Map(joining([1, 2]));
+    agents.delete(id(2));
+    assert.deepEqual(
+      assignedTo(3, agents).peers.map((peer) => peer.address),
+      [ip(1), ip(2)],
+    );
+  });
+
+  it('keep a member that leaves until it reports that it stopped', () => {
+    const agents = joining([1, 2]);
+    const left = [member(1, '120'), node(2), member(3, '100')];
+    const during = plan(snapshot(left), agents);
+    assert.deepEqual(during.assignments.get(id(2)), []);
+    assert.ok(during.assignments.get(id(1))?.[0]?.peers.some((peer) => peer.node === id(2)));
+    const stopped = new Map(agents).set(id(2), { connected: true, report: report(2) });
+    const after = plan(snapshot(left), stopped).assignments.get(id(1))?.[0]?.peers;
+    assert.ok(!after?.some((peer) => peer.node === id(2)));
+  });
+
+  it('forget a node that the operator removed from Swarm', () => {
+    const agents = new Map(joining([1, 2]));
+    agents.delete(id(2));
+    const peers = assignedTo(1, agents, [member(1, '120'), member(3, '100')]).peers;
+    assert.ok(!peers.some((peer) => peer.node === id(2)));
+  });
+});
