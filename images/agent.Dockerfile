@@ -25,7 +25,7 @@ COPY agent/init.sh /opt/swarm-vip/init.sh
 RUN echo '{"type":"module"}' >/opt/swarm-vip/package.json
 ENV NODE_ENV=production
 # The agent touches the heartbeat; no Node process is started to look at it. A dead agent is restarted by init.sh,
-# a hung one by Swarm.
+# a hung one by Swarm. The first check, one interval after the start, is what lets Swarm call the task running.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
   CMD [ $(( $(date +%s) - $(stat -c %Y /run/swarm-vip/heartbeat) )) -lt 15 ]
 ENTRYPOINT ["/bin/sh", "/opt/swarm-vip/init.sh"]

@@ -34,6 +34,9 @@ for dir in etc opt; do
   mount -t overlay -o "lowerdir=/$dir,upperdir=$home/$dir/upper,workdir=$home/$dir/work" "lab-$dir" "/$dir"
 done
 echo "$hostname" >/etc/hostname
+# As Debian's installer writes it. Without it programs ask name servers for the machine's own name, and a lab has
+# none in reach: 10 s at each start of such a program.
+printf '127.0.0.1\tlocalhost\n127.0.1.1\t%s\n::1\tlocalhost ip6-localhost ip6-loopback\n' "$hostname" >/etc/hosts
 # A daemon.json of the host's engine would contradict our flags.
 rm -f /etc/docker/daemon.json
 

@@ -19,14 +19,21 @@ export interface RunResult {
 }
 
 export class CommandError extends Error {
-  readonly result: RunResult;
+  /** Not an own property: a log of the error must not print a whole build. */
+  readonly #result: RunResult;
   constructor(command: readonly string[], result: RunResult, why: string) {
-    const said = (result.stderr.trim() || result.stdout.trim()).split('\n').slice(-15).join('\n');
-    super(`${command.join(' ').slice(0, 300)}: ${why}${said ? `\n${said}` : ''}`);
+    // Builders write the cause to stdout and a summary to stderr.
+    const said = [result.stdout, result.stderr].map(lastLines).filter((text) => text !== '');
+    super([`${command.join(' ').slice(0, 300)}: ${why}`, ...said].join('\n'));
     this.name = 'CommandError';
-    this.result = result;
+    this.#result = result;
+  }
+  get result(): RunResult {
+    return this.#result;
   }
 }
+
+const lastLines = (text: string): string => text.trim().split('\n').slice(-25).join('\n');
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 const KILL_GRACE_MS = 2_000;
