@@ -64,7 +64,8 @@ export function createSwarm(socketPath: string, ownService: string | undefined):
       await docker.listServices({ ...limit(), filters: { label: [`${roleLabel}=coordinator`] } }),
     );
     if (ownService === undefined || labelled.some(({ ID }) => ID === ownService)) return labelled;
-    return [...labelled, v.parse(RawService, await docker.getService(ownService).inspect(limit()))];
+    const own = v.parse(RawService, await docker.getService(ownService).inspect(limit()));
+    return [...labelled.filter(({ ID }) => ID !== own.ID), own];
   };
 
   return {
