@@ -1,0 +1,150 @@
+// Assignment → accepted configuration: newest wins, kept on disk, rendered, tested by keepalived, handed to the keeper.
+import type { Log } from '../shared/io/log.ts';
+import { type Assignment, compareGenerations, type Generation, type Report } from '../shared/protocol.ts';
+import type { AgentConfig } from './config.ts';
+import { absentSources, type KernelInterface } from './core/kernel.ts';
+import { configView } from './core/view.ts';
+import { testConfig } from './io/config-test.ts';
+import { AssignmentFile, type StateStore } from './io/state-store.ts';
+import type { RenderConfig } from './io/template.ts';
+import { createRunConfig, type Keeper } from './keeper.ts';
+
+export interface Applier {
+  /** From a coordinator. False: refused, because it is older than what is known. */
+  receive(assignment: Assignment): boolean;
+  /** What the last life was told, when no coordinator says anything. */
+  useCached(): void;
+  /** Something outside the assignment may have changed what it renders to, or whether it is accepted. */
+  reconsider(): void;
+  rejected(): Report['rejected'];
+  /** An assignment of nothing that is carried out. */
+  idle(): Generation | null;
+  hasAssignment(): boolean;
+}
+
+export interface ApplierDeps {
+  readonly config: AgentConfig;
+  readonly log: Log;
+  readonly store: StateStore;
+  readonly keeper: Keeper;
+  readonly render: RenderConfig;
+  readonly kernel: () => readonly KernelInterface[];
+  readonly onChange: () => void;
+}
+
+export function createApplier(deps: ApplierDeps): Applier {
+  const { config, log, store, keeper, render } = deps;
+  const cached = readCached(store, config);
+  let newest: Generation = cached ?? { epoch: 0, counter: 0 };
+  let desired: Assignment | undefined;
+  let rejected: Report['rejected'] = null;
+  let working = false;
+  let again = false;
+  let nonce = 0;
+  /** Sources that were missing when keepalived read its configuration: it looks for them again only on a reload. */
+  let absent: readonly string[] = [];
+  let interfaces = '';
+
+  const apply = async (assignment: Assignment) => {
+    const { instances, epoch, counter } = assignment;
+    if (instances.length === 0) {
+      rejected = null;
+      keeper.want(null);
+      return;
+    }
+    const view = configView(instances, {
+      hostname: config.hostname,
+      nodeId: config.nodeId,
+      notifyFifo: config.paths.notifyFifo,
+      pauseDir: config.paths.pauseDir,
+    });
+    const text = render(view);
+    const next = createRunConfig({ epoch, counter }, instances, text, nonce);
+    const reason =
+      keeper.supervise().wanted?.key === next.key
+        ? undefined
+        : await testConfig(config.paths.configTest, text);
+    if (assignment !== desired) return;
+    if (reason !== undefined) {
+      rejected = { epoch, counter, reason: reason.slice(0, 2000) };
+      log.error(
+        { event: 'rejected', generation: { epoch, counter }, reason },
+        'keepalived refuses; the old one goes on',
+      );
+    } else {
+      rejected = null;
+      absent = absentSources(deps.kernel(), instances);
+      keeper.want(next);
+    }
+    deps.onChange();
+  };
+
+  const work = async () => {
+    again = true;
+    if (working) return;
+    working = true;
+    while (again) {
+      again = false;
+      if (!desired) break;
+      try {
+        await apply(desired);
+      } catch (error) {
+        const { epoch, counter } = desired;
+        rejected = { epoch, counter, reason: `cannot apply: ${String(error)}`.slice(0, 2000) };
+        log.error({ event: 'apply-failed', error: String(error) }, 'cannot apply the assignment');
+      }
+    }
+    working = false;
+    deps.onChange();
+  };
+
+  return {
+    receive(assignment) {
+      const { epoch, counter, instances } = assignment;
+      const order = compareGenerations(assignment, newest);
+      if (order < 0) return false;
+      if (order === 0 && desired && compareGenerations(desired, assignment) === 0) return true;
+      newest = { epoch, counter };
+      desired = assignment;
+      log.info({ event: 'assigned', generation: newest, instances: instances.length }, 'new assignment');
+      void work();
+      store.write(config.paths.assignment, { node: config.nodeId, assignment });
+      return true;
+    },
+    useCached() {
+      if (desired || !cached) return;
+      desired = cached;
+      const { epoch, counter } = cached;
+      log.info(
+        { event: 'cached', generation: { epoch, counter } },
+        'no coordinator answers: the kept assignment is used',
+      );
+      void work();
+    },
+    reconsider() {
+      const kernel = deps.kernel();
+      const names = kernel.map((link) => link.name).join(' ');
+      const nowAbsent = absentSources(kernel, desired?.instances ?? []);
+      const appeared = absent.some((source) => !nowAbsent.includes(source));
+      if (appeared) {
+        nonce += 1;
+        log.info({ event: 'source-appeared' }, 'an own address has appeared that keepalived missed');
+      }
+      // keepalived refuses a configuration with an interface that is not there (yet).
+      if (appeared || (rejected && names !== interfaces)) void work();
+      interfaces = names;
+    },
+    rejected: () => rejected,
+    idle() {
+      if (!desired || desired.instances.length > 0 || keeper.supervise().phase !== 'stopped') return null;
+      return { epoch: desired.epoch, counter: desired.counter };
+    },
+    hasAssignment: () => desired !== undefined,
+  };
+}
+
+/** Another node id means another cluster, whose generations count from elsewhere: then the file says nothing. */
+function readCached(store: StateStore, config: AgentConfig): Assignment | undefined {
+  const file = store.read(config.paths.assignment, AssignmentFile);
+  return file?.node === config.nodeId ? file.assignment : undefined;
+}

@@ -1,0 +1,124 @@
+// The environment → a checked configuration. The only place that reads it; an error names variable, value, remedy.
+import { hostname } from 'node:os';
+import * as v from 'valibot';
+import {
+  type Env,
+  type ListenAddress,
+  readKey,
+  readListen,
+  readLogLevel,
+  SettingError,
+} from '../shared/io/settings.ts';
+import { agentPort } from '../shared/protocol.ts';
+import { NodeId } from '../shared/words.ts';
+import { type Endpoint, parseEndpoints } from './core/endpoints.ts';
+
+export interface Paths {
+  readonly runDir: string;
+  readonly config: string;
+  /** A candidate, while keepalived tests it. */
+  readonly configTest: string;
+  readonly applied: string;
+  readonly pid: string;
+  readonly vrrpPid: string;
+  readonly logFifo: string;
+  readonly notifyFifo: string;
+  readonly dump: string;
+  readonly heartbeat: string;
+  readonly pauseDir: string;
+  /** On the volume. */
+  readonly assignment: string;
+  readonly managers: string;
+  readonly owned: string;
+}
+
+export interface AgentConfig {
+  readonly nodeId: NodeId;
+  readonly hostname: string;
+  readonly coordinators: readonly Endpoint[];
+  readonly port: number;
+  readonly key: Buffer;
+  readonly metricsListen: ListenAddress;
+  readonly logLevel: string;
+  readonly paths: Paths;
+  /** The descriptor on which PID 1 holds the lock of the state directory. */
+  readonly lockFd: number | null;
+  /** PATH, for keepalived. */
+  readonly searchPath: string;
+  /** Settings read otherwise than written. */
+  readonly notes: readonly string[];
+}
+
+/** @throws SettingError */
+export function readConfig(env: Env): AgentConfig {
+  const nodeId = v.safeParse(NodeId, env['NODE_ID'] ?? '');
+  if (!nodeId.success) {
+    throw new SettingError(
+      'NODE_ID',
+      `"${env['NODE_ID'] ?? ''}", expected the id of this Swarm node`,
+      "In the stack file write: NODE_ID: '{{.Node.ID}}'.",
+    );
+  }
+  const port = readPort(env);
+  const coordinators = parseEndpoints(env['COORDINATORS'] ?? '', port);
+  if (coordinators.bad.length > 0) {
+    throw new SettingError(
+      'COORDINATORS',
+      coordinators.bad.map((entry) => `"${entry}"`).join(', '),
+      'Write addresses of managers, separated by commas: 10.0.0.1,10.0.0.2.',
+    );
+  }
+  return {
+    nodeId: nodeId.output,
+    hostname: (env['NODE_HOSTNAME']?.trim() || hostname()).slice(0, 255),
+    coordinators: coordinators.endpoints,
+    port,
+    key: readKey(env),
+    metricsListen: readListen(env, 'METRICS_LISTEN', 9165),
+    logLevel: readLogLevel(env),
+    paths: pathsOf(
+      readDirectory(env, 'RUN_DIR', '/run/swarm-vip'),
+      readDirectory(env, 'STATE_DIR', '/var/lib/swarm-vip'),
+    ),
+    lockFd: /^\d{1,3}$/.test(env['AGENT_LOCK_FD'] ?? '') ? Number(env['AGENT_LOCK_FD']) : null,
+    searchPath: env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+    notes: coordinators.notes,
+  };
+}
+
+function readPort(env: Env): number {
+  const text = env['AGENT_PORT']?.trim() || String(agentPort);
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port < 1 || port > 65_535) {
+    throw new SettingError('AGENT_PORT', `"${text}"`, 'Write a port number, 1 to 65535.');
+  }
+  return port;
+}
+
+/** The paths go into keepalived.conf and command lines, hence the narrow alphabet. */
+function readDirectory(env: Env, variable: string, fallback: string): string {
+  const path = env[variable]?.trim() || fallback;
+  if (!/^\/[A-Za-z0-9_./-]{1,200}$/.test(path)) {
+    throw new SettingError(variable, `"${path}"`, 'Write an absolute path of letters, digits, _ . - and /.');
+  }
+  return path.replace(/\/+$/, '');
+}
+
+function pathsOf(runDir: string, stateDir: string): Paths {
+  return {
+    runDir,
+    config: `${runDir}/keepalived.conf`,
+    configTest: `${runDir}/keepalived.conf.test`,
+    applied: `${runDir}/applied.json`,
+    pid: `${runDir}/keepalived.pid`,
+    vrrpPid: `${runDir}/vrrp.pid`,
+    logFifo: `${runDir}/keepalived.log.fifo`,
+    notifyFifo: `${runDir}/notify.fifo`,
+    dump: `${runDir}/keepalived.json`,
+    heartbeat: `${runDir}/heartbeat`,
+    pauseDir: `${runDir}/pause`,
+    assignment: `${stateDir}/assignment.json`,
+    managers: `${stateDir}/managers.json`,
+    owned: `${stateDir}/owned.json`,
+  };
+}

@@ -1,0 +1,59 @@
+// When a reload may be sent (rule R8). A reload restarts the master-down timer of every BACKUP, so one that comes
+// while a holder is dying prolongs the outage. A backup that has heard its holder just now loses nothing.
+import type { VrrpState } from '../../shared/protocol.ts';
+
+export interface GateSample {
+  readonly name: string;
+  readonly state: VrrpState;
+  readonly paused: boolean;
+  /** keepalived's own counter. */
+  readonly advertsReceived: number;
+  readonly intervalMs: number;
+}
+
+interface Heard {
+  readonly adverts: number;
+  /** End of the sampling period in which the counter last grew; null as long as it has not. */
+  readonly grownMs: number | null;
+}
+
+export interface Gate {
+  readonly beganMs: number;
+  readonly heard: ReadonlyMap<string, Heard>;
+}
+
+export interface GateStep {
+  readonly gate: Gate;
+  readonly open: boolean;
+  readonly waitingFor: readonly string[];
+}
+
+export function beginGate(nowMs: number): Gate {
+  return { beganMs: nowMs, heard: new Map() };
+}
+
+/** @param samples the instances that the reload keeps; others cannot be harmed. */
+export function stepGate(gate: Gate, samples: readonly GateSample[], nowMs: number): GateStep {
+  const heard = new Map<string, Heard>();
+  const waitingFor: string[] = [];
+  // Slow instances advertise at different moments; after two rounds, "within one interval" must be good enough.
+  const longest = Math.max(0, ...samples.map((sample) => sample.intervalMs));
+  const patient = nowMs - gate.beganMs > 2 * longest;
+  for (const sample of samples) {
+    const before = gate.heard.get(sample.name);
+    const grown = before !== undefined && sample.advertsReceived > before.adverts;
+    const grownMs = grown ? nowMs : (before?.grownMs ?? null);
+    heard.set(sample.name, { adverts: sample.advertsReceived, grownMs });
+    if (sample.state !== 'BACKUP' || sample.paused) continue;
+    const fresh = grownMs !== null && nowMs - grownMs <= (patient ? sample.intervalMs : 0);
+    if (!fresh) waitingFor.push(sample.name);
+  }
+  // A backup that hears nobody becomes MASTER within its bound, which opens the gate. The limit is for a dump that
+  // tells nonsense: an unchangeable configuration would be worse than a late reload.
+  const expired = nowMs - gate.beganMs > 10_000 + 5 * longest;
+  return {
+    gate: { beganMs: gate.beganMs, heard },
+    open: waitingFor.length === 0 || expired,
+    waitingFor,
+  };
+}

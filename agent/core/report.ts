@@ -1,0 +1,71 @@
+// Everything the agent knows → the one report that every manager gets.
+import { type Problem, problemKey } from '../../shared/problem.ts';
+import type {
+  Generation,
+  Instance,
+  NetworkInterface,
+  Pause,
+  Report,
+  RunningInstance,
+  VrrpState,
+} from '../../shared/protocol.ts';
+import { heldAddresses, type KernelInterface } from './kernel.ts';
+import type { SupervisePhase } from './supervise.ts';
+
+export interface InstanceState {
+  readonly state: VrrpState;
+  readonly sinceMs: number;
+  readonly priority: number;
+}
+
+export interface ReportInput {
+  readonly interfaces: readonly NetworkInterface[];
+  readonly kernel: readonly KernelInterface[];
+  /** What keepalived runs, or null. */
+  readonly running: { readonly generation: Generation; readonly instances: readonly Instance[] } | null;
+  /** The last assignment that asked for nothing and got it; `running` wins. */
+  readonly idle: Generation | null;
+  readonly rejected: (Generation & { readonly reason: string }) | null;
+  readonly phase: SupervisePhase;
+  readonly restarts: number;
+  readonly states: ReadonlyMap<string, InstanceState>;
+  readonly pauses: ReadonlyMap<string, Pause>;
+  readonly problems: readonly Problem[];
+}
+
+export function buildReport(input: ReportInput): Report {
+  const applied = input.running?.generation ?? input.idle;
+  return {
+    type: 'report',
+    interfaces: [...input.interfaces],
+    applied: applied && { epoch: applied.epoch, counter: applied.counter },
+    rejected: input.rejected && { ...input.rejected, reason: input.rejected.reason.slice(0, 2000) },
+    instances: (input.running?.instances ?? []).map((instance) => runningInstance(instance, input)),
+    keepalived: {
+      // The gate is our own affair: keepalived runs meanwhile.
+      phase: input.phase === 'gating' ? 'running' : input.phase,
+      restarts: input.restarts,
+    },
+    problems: [...new Map(input.problems.map((found) => [problemKey(found), found])).values()].slice(0, 200),
+  };
+}
+
+function runningInstance(instance: Instance, input: ReportInput): RunningInstance {
+  const known = input.states.get(instance.group);
+  return {
+    group: instance.group,
+    vrid: instance.vrid,
+    version: instance.version,
+    intervalMs: instance.intervalMs,
+    interface: instance.interface,
+    source: instance.source,
+    peers: instance.peers,
+    priority: instance.priority,
+    addresses: instance.addresses,
+    state: known?.state ?? 'INIT',
+    stateSinceMs: known?.sinceMs ?? 0,
+    effectivePriority: known?.priority ?? instance.priority,
+    pause: input.pauses.get(instance.group) ?? null,
+    held: heldAddresses(input.kernel, instance),
+  };
+}

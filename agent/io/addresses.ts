@@ -1,0 +1,140 @@
+// The kernel's addresses: one reader for reports, held addresses and sweeping; changes arrive from `ip monitor`.
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as v from 'valibot';
+import type { Log } from '../../shared/io/log.ts';
+import { canonicalAddress, InterfaceName } from '../../shared/words.ts';
+import type { PlacedAddress } from '../core/anchor.ts';
+import type { KernelInterface } from '../core/kernel.ts';
+import { run, spawnTied } from './run.ts';
+
+const Links = v.array(
+  v.object({
+    ifname: v.optional(v.string(), ''),
+    flags: v.optional(v.array(v.string()), []),
+    addr_info: v.optional(
+      v.array(
+        v.object({
+          local: v.optional(v.string(), ''),
+          prefixlen: v.optional(v.number(), 0),
+          scope: v.optional(v.string(), ''),
+        }),
+      ),
+      [],
+    ),
+  }),
+);
+
+/** Undefined when `ip` failed: an empty list would mean "no interface at all". */
+export async function readKernel(): Promise<KernelInterface[] | undefined> {
+  const { code, stdout } = await run('ip', ['-j', 'addr'], 5_000);
+  if (code !== 0) return undefined;
+  let raw: unknown;
+  try {
+    raw = JSON.parse(stdout);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  const parsed = v.safeParse(Links, raw);
+  if (!parsed.success) return undefined;
+  return parsed.output
+    .filter((link) => v.is(InterfaceName, link.ifname))
+    .map((link) => ({
+      name: link.ifname,
+      up: link.flags.includes('UP') && link.flags.includes('LOWER_UP'),
+      loopback: link.flags.includes('LOOPBACK'),
+      addresses: link.addr_info.flatMap((entry) => {
+        const address = canonicalAddress(entry.local);
+        return address === undefined
+          ? []
+          : [{ address, prefix: entry.prefixlen, linkLocal: entry.scope === 'link' }];
+      }),
+    }));
+}
+
+/** Removes exactly these, in one process; one that is gone already harms nobody. */
+export async function removeAddresses(addresses: readonly PlacedAddress[]): Promise<void> {
+  if (addresses.length === 0) return;
+  const input = addresses.map((placed) => `addr del ${placed.address} dev ${placed.interface}\n`).join('');
+  await run('ip', ['-force', '-batch', '-'], 10_000, { input });
+}
+
+export interface KernelWatch {
+  /** The last reading; empty before the first. */
+  current(): readonly KernelInterface[];
+  /** Reads now and returns the result. */
+  refresh(): Promise<readonly KernelInterface[]>;
+  stop(): void;
+}
+
+/** Events only say "look again"; a slow re-read covers lost ones. */
+export function watchKernel(log: Log, onChange: () => void): KernelWatch {
+  let current: readonly KernelInterface[] = [];
+  let text = '';
+  let stopped = false;
+  let dirty = false;
+  let reading: Promise<readonly KernelInterface[]> | undefined;
+
+  const read = async () => {
+    const next = await readKernel();
+    if (next === undefined) {
+      log.warn({ event: 'kernel-unreadable' }, 'ip -j addr failed; the last reading stands');
+      return current;
+    }
+    const nextText = JSON.stringify(next);
+    current = next;
+    if (nextText !== text) {
+      text = nextText;
+      onChange();
+    }
+    return current;
+  };
+  const refresh = () => {
+    reading ??= read().finally(() => {
+      reading = undefined;
+    });
+    return reading;
+  };
+  const look = async () => {
+    if (dirty) return;
+    dirty = true;
+    // An address change comes as a handful of lines: one reading for all of them.
+    await sleep(10);
+    // A reading that began before the event may have missed it.
+    await reading;
+    dirty = false;
+    if (!stopped) await refresh();
+  };
+
+  let child = spawnTied('ip', ['-o', 'monitor', 'link', 'address']);
+  const listen = () => {
+    child.stdout?.on('data', () => void look());
+    child.stderr?.on('data', (data) =>
+      log.debug({ event: 'ip-monitor', text: String(data) }, 'ip monitor says'),
+    );
+    child.on('error', (error) =>
+      log.error({ event: 'ip-monitor-failed', error: error.message }, 'ip monitor failed'),
+    );
+    child.on('close', () => {
+      if (stopped) return;
+      setTimeout(() => {
+        if (stopped) return;
+        child = spawnTied('ip', ['-o', 'monitor', 'link', 'address']);
+        listen();
+        void look();
+      }, 1000).unref();
+    });
+  };
+  listen();
+  const timer = setInterval(() => void look(), 15_000);
+
+  return {
+    current: () => current,
+    refresh,
+    stop() {
+      stopped = true;
+      clearInterval(timer);
+      child.kill('SIGKILL');
+    },
+  };
+}

@@ -1,0 +1,180 @@
+// One WebSocket connection to one manager: TLS with the pre-shared key, schema-checked frames, liveness, reconnect.
+import type { ConnectionOptions } from 'node:tls';
+import { type ClientOptions, WebSocket } from 'ws';
+import type { Log } from '../../shared/io/log.ts';
+import {
+  type Assignment,
+  CoordinatorFrame,
+  closeCode,
+  type Hello,
+  maxFrameBytes,
+  parseFrame,
+  protocolVersion,
+  silenceLimitMs,
+  type Welcome,
+} from '../../shared/protocol.ts';
+import { pskTlsOptions } from '../../shared/tls.ts';
+import { reconnectDelayMs } from '../core/backoff.ts';
+import { type Endpoint, endpointText } from '../core/endpoints.ts';
+
+const queueLimitBytes = 4_194_304;
+/** The same manager under a second name: look again much later. */
+const duplicateDelayMs = 60_000;
+
+export interface LinkDeps {
+  readonly log: Log;
+  readonly key: Buffer;
+  readonly hello: Hello;
+  readonly random: () => number;
+  readonly onWelcome: (welcome: Welcome) => void;
+  readonly onAssignment: (assignment: Assignment) => void;
+  readonly onChange: () => void;
+}
+
+export interface LinkStatus {
+  readonly connected: boolean;
+  readonly welcome: Welcome | null;
+  readonly badFrames: number;
+  readonly lastError: string | null;
+}
+
+export interface CoordinatorLink {
+  /** Sends when connected and welcomed; drops the connection when the other side does not read. */
+  send(text: string): void;
+  status(): LinkStatus;
+  /** The other end turned out to be one we talk to already. */
+  yieldToOther(): void;
+  close(): void;
+}
+
+export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): CoordinatorLink {
+  const { log, hello } = deps;
+  const name = endpointText(endpoint);
+  let socket: WebSocket | undefined;
+  let welcome: Welcome | null = null;
+  let attempt = 0;
+  let badFrames = 0;
+  let lastError: string | null = null;
+  let saidError: string | null = null;
+  let closed = false;
+  let retryTimer: NodeJS.Timeout | undefined;
+  let duplicate = false;
+
+  const options: ClientOptions & Pick<ConnectionOptions, 'pskCallback'> = {
+    ...pskTlsOptions,
+    pskCallback: () => ({ psk: deps.key, identity: hello.node }),
+    // There is no certificate, hence no complaint about it: the key is the proof of identity.
+    checkServerIdentity: () => false,
+    maxPayload: maxFrameBytes,
+    perMessageDeflate: false,
+    handshakeTimeout: 5_000,
+  };
+
+  const connect = () => {
+    const current = new WebSocket(`wss://${name}/`, options);
+    socket = current;
+    let heard = performance.now();
+    const alive = setInterval(() => {
+      if (performance.now() - heard > silenceLimitMs) {
+        lastError = `silent for ${silenceLimitMs} ms`;
+        current.terminate();
+      } else if (current.readyState === WebSocket.OPEN) current.ping();
+    }, silenceLimitMs / 3);
+    const hear = () => {
+      heard = performance.now();
+    };
+    current.on('pong', hear).on('ping', hear);
+    current.on('open', () => {
+      hear();
+      current.send(JSON.stringify(hello));
+    });
+    current.on('message', (data, binary) => {
+      hear();
+      receive(current, binary ? '' : String(data));
+    });
+    current.on('error', (error) => {
+      lastError = error.message;
+    });
+    current.on('close', (code, reason) => {
+      clearInterval(alive);
+      if (socket === current) ended(code, String(reason));
+    });
+  };
+
+  const receive = (current: WebSocket, text: string) => {
+    const parsed = parseFrame(CoordinatorFrame, text);
+    if (!parsed.ok) {
+      badFrames += 1;
+      lastError = `bad frame: ${parsed.reason}`;
+      current.close(closeCode.badFrame, parsed.reason.slice(0, 100));
+      return;
+    }
+    const { frame } = parsed;
+    if (frame.type === 'assignment') {
+      if (welcome) deps.onAssignment(frame);
+      return;
+    }
+    if (frame.protocol !== protocolVersion) {
+      lastError = `speaks protocol ${frame.protocol}, expected ${protocolVersion}`;
+      current.close(closeCode.badVersion, lastError);
+      return;
+    }
+    if (!welcome || welcome.role !== frame.role) {
+      log.info(
+        { event: 'coordinator', endpoint: name, manager: frame.node, role: frame.role },
+        'coordinator answers',
+      );
+    }
+    welcome = frame;
+    // A connection that is closed right after its welcome must not be retried without delay.
+    attempt = 0;
+    lastError = null;
+    saidError = null;
+    deps.onWelcome(frame);
+    deps.onChange();
+  };
+
+  const ended = (code: number, reason: string) => {
+    const was = welcome !== null;
+    welcome = null;
+    socket = undefined;
+    if (closed) return;
+    if (code >= 4000 && lastError === null) lastError = `closed by the coordinator: ${code} ${reason}`;
+    const why = lastError ?? `closed: ${code} ${reason}`;
+    if (was || why !== saidError) {
+      saidError = why;
+      log.warn({ event: 'coordinator-lost', endpoint: name, why }, 'no connection to this coordinator');
+    }
+    const delayMs =
+      duplicate || code === closeCode.replaced ? duplicateDelayMs : reconnectDelayMs(attempt, deps.random());
+    duplicate = false;
+    attempt += 1;
+    retryTimer = setTimeout(connect, delayMs);
+    deps.onChange();
+  };
+
+  connect();
+  return {
+    send(text) {
+      if (!socket || !welcome || socket.readyState !== WebSocket.OPEN) return;
+      if (socket.bufferedAmount > queueLimitBytes) {
+        lastError = 'does not read';
+        socket.terminate();
+        return;
+      }
+      socket.send(text);
+    },
+    status: () => ({ connected: welcome !== null, welcome, badFrames, lastError }),
+    yieldToOther() {
+      duplicate = true;
+      socket?.close(1000, 'connected to this manager already');
+    },
+    close() {
+      closed = true;
+      clearTimeout(retryTimer);
+      socket?.close(1000, 'agent stops');
+      const last = socket;
+      setTimeout(() => last?.terminate(), 500).unref();
+    },
+  };
+}

@@ -1,0 +1,52 @@
+// Short-lived children: run, collect a bounded output, never wait for ever.
+import { type ChildProcess, spawn } from 'node:child_process';
+
+export interface RunResult {
+  /** Null when it was killed (by the time limit, too) or could not be started. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const outputLimit = 4_194_304;
+
+/** Never rejects: a tool that cannot be started is `code: null` with the reason in `stderr`. */
+export function run(
+  command: string,
+  args: readonly string[],
+  limitMs: number,
+  options: { input?: string; onSpawn?: (child: ChildProcess) => void } = {},
+): Promise<RunResult> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    options.onSpawn?.(child);
+    const output = { stdout: '', stderr: '' };
+    const timer = setTimeout(() => child.kill('SIGKILL'), limitMs);
+    const collect = (name: 'stdout' | 'stderr') => (data: Buffer) => {
+      if (output[name].length < outputLimit) output[name] += data.toString('utf8');
+    };
+    child.stdout.on('data', collect('stdout'));
+    child.stderr.on('data', collect('stderr'));
+    // A child that ends without reading its input is its own affair; the exit code tells.
+    child.stdin.on('error', (error) => collect('stderr')(Buffer.from(`${error.message}\n`)));
+    child.stdin.end(options.input ?? '');
+    child.on('error', (error) => {
+      clearTimeout(timer);
+      resolve({ code: null, stdout: '', stderr: error.message });
+    });
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, ...output });
+    });
+  });
+}
+
+/**
+ * A long-lived child that must not outlive this process, even after kill -9: the kernel ends it with us. (It is set
+ * by setpriv from util-linux, because Node cannot set PR_SET_PDEATHSIG.)
+ */
+export function spawnTied(command: string, args: readonly string[]): ChildProcess {
+  return spawn('setpriv', ['--pdeathsig', 'KILL', '--', command, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}

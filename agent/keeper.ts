@@ -1,0 +1,277 @@
+// Runs the supervise machine: carries out its effects on the real keepalived, feeds back what happens to it.
+import type { Log } from '../shared/io/log.ts';
+import type { AssignedInstance, Generation } from '../shared/protocol.ts';
+import { masterDownMs } from '../shared/timers.ts';
+import type { AgentConfig } from './config.ts';
+import { readKeepalivedLine } from './core/keepalived-log.ts';
+import {
+  adoptedSupervise,
+  initialSupervise,
+  type Supervise,
+  type SuperviseEffect,
+  type SuperviseEvent,
+  stepSupervise,
+} from './core/supervise.ts';
+import { instanceIdentity } from './core/view.ts';
+import { createDumper, type Dump } from './io/dump.ts';
+import { ensureFifo, openReadWrite, readLines } from './io/fifo.ts';
+import { createKeepalivedProcess } from './io/keepalived-process.ts';
+import type { Problems } from './io/problems.ts';
+import { writeWhole } from './io/state-store.ts';
+import type { OwnedAddresses } from './owned-addresses.ts';
+import type { Pauses } from './pauses.ts';
+import { createReloadGate } from './reload-gate.ts';
+import type { VrrpStates } from './vrrp-states.ts';
+
+/** A configuration that keepalived has tested and accepted. */
+export interface RunConfig {
+  readonly generation: Generation;
+  readonly instances: readonly AssignedInstance[];
+  readonly text: string;
+  /** Equal keys: nothing to reload. */
+  readonly key: string;
+  readonly reunionMs: number;
+}
+
+export interface KeeperDeps {
+  readonly config: AgentConfig;
+  readonly log: Log;
+  readonly problems: Problems;
+  readonly owned: OwnedAddresses;
+  readonly states: VrrpStates;
+  readonly pauses: Pauses;
+  readonly jsonSignal: number | null;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly onChange: () => void;
+}
+
+export interface Keeper {
+  /** Takes over a keepalived that runs, or removes what an earlier life left. Once, before everything else. */
+  begin(lastRun: RunConfig | undefined): Promise<void>;
+  want(config: RunConfig | null): void;
+  /** Stops keepalived cleanly; resolves when its last process is gone. */
+  leave(): Promise<void>;
+  supervise(): Supervise<RunConfig>;
+  dump(): Promise<Dump | undefined>;
+}
+
+/** @param nonce counts the reloads of one text that something outside it asked for. */
+export function createRunConfig(
+  generation: Generation,
+  instances: readonly AssignedInstance[],
+  text: string,
+  nonce: number,
+): RunConfig {
+  // After a crash: by then a live peer has taken over, whatever its priority.
+  const reunions = instances
+    .filter((instance) => instance.peers.length > 0)
+    .map((instance) => masterDownMs(instance.version, instance.intervalMs, 1));
+  const { epoch, counter } = generation;
+  return {
+    generation: { epoch, counter },
+    instances,
+    text,
+    key: `${nonce}:${text}`,
+    reunionMs: Math.max(0, ...reunions),
+  };
+}
+
+const resyncPeriodMs = 30_000;
+
+export function createKeeper(deps: KeeperDeps): Keeper {
+  const { config, log, problems, owned, states, pauses, now } = deps;
+  const { paths } = config;
+  let state: Supervise<RunConfig> = initialSupervise();
+  let timer: NodeJS.Timeout | undefined;
+  let queue: Promise<void> = Promise.resolve();
+  let onFinished: () => void = () => undefined;
+  const lastWords = createLastWords(log, now);
+
+  const daemon = createKeepalivedProcess(config, {
+    onLine(line) {
+      const { text, meaning } = readKeepalivedLine(line);
+      lastWords.hear(text, meaning === 'warning');
+      if (meaning === 'ready' || meaning === 'respawning') dispatch({ kind: meaning });
+    },
+    onGone: () => dispatch({ kind: 'gone' }),
+  });
+  const dump = createDumper(paths.dump, deps.jsonSignal, (signal) => daemon.signal(signal));
+  const gate = createReloadGate({
+    dump,
+    running: () => state.running?.instances ?? [],
+    wanted: () => state.wanted?.instances ?? [],
+    isPaused: pauses.isPaused,
+    now,
+    onOpen: () => dispatch({ kind: 'gate-open' }),
+  });
+
+  const dispatch = (event: SuperviseEvent<RunConfig>) => {
+    const before = state;
+    const step = stepSupervise(state, event, now());
+    state = step.state;
+    if (state.phase !== before.phase) {
+      log.info(
+        { event: 'keepalived-phase', from: before.phase, to: state.phase, cause: event.kind },
+        'keepalived',
+      );
+      if (state.phase === 'backing-off' || state.phase === 'stopped') states.keepOnly(new Set());
+    }
+    // The coordinator's word about peers counts at once, also for an instance that needs no reload.
+    if (state.wanted && state.wanted !== before.wanted) pauses.update(state.wanted.instances);
+    for (const effect of step.effects) enqueue(effect);
+    clearTimeout(timer);
+    if (state.deadlineMs !== null) {
+      timer = setTimeout(() => dispatch({ kind: 'tick' }), Math.max(1, state.deadlineMs - now() + 1));
+    }
+    deps.onChange();
+  };
+
+  const enqueue = (effect: SuperviseEffect<RunConfig>) => {
+    queue = queue.then(async () => {
+      try {
+        await perform(effect);
+      } catch (error) {
+        log.error(
+          { event: 'effect-failed', effect: effect.kind, error: String(error) },
+          'could not carry out a step',
+        );
+        if (effect.kind === 'start') dispatch({ kind: 'gone' });
+      }
+    });
+  };
+
+  const perform = async (effect: SuperviseEffect<RunConfig>): Promise<void> => {
+    switch (effect.kind) {
+      case 'start':
+        owned.record(effect.config.instances);
+        pauses.beginAll(effect.config.instances);
+        install(effect.config);
+        return daemon.start();
+      case 'open-gate':
+        // Slow disk work is done now; when the gate opens, the signal must follow at once.
+        owned.record(effect.config.instances);
+        void gate.watch();
+        return;
+      case 'close-gate':
+        return gate.close();
+      case 'reload':
+        return reload(effect.config);
+      case 'terminate':
+        daemon.signal('SIGTERM');
+        return;
+      case 'kill':
+        log.error(
+          { event: 'keepalived-hangs', phase: state.phase },
+          'keepalived did not do as told in time: killed',
+        );
+        return daemon.kill();
+      case 'sweep':
+        await owned.sweep([]);
+        if (state.phase === 'backing-off') problems.set(crashProblem(daemon.lastExit(), lastWords.all()));
+        return;
+      case 'resync':
+        return resync(0);
+      case 'settled':
+        return settle(effect.config);
+      case 'finished':
+        return onFinished();
+    }
+  };
+
+  /** First the record: a successor of this process must know the configuration that it may find running. */
+  const writeRecord = ({ generation, instances, text }: RunConfig, settled: boolean) =>
+    writeWhole(paths.applied, JSON.stringify({ generation, instances, text, settled }));
+
+  const install = (next: RunConfig) => {
+    writeRecord(next, false);
+    writeWhole(paths.config, next.text, true);
+  };
+
+  const reload = (next: RunConfig) => {
+    const running = new Set((state.running?.instances ?? []).map(instanceIdentity));
+    owned.record(next.instances);
+    for (const instance of next.instances) {
+      if (!running.has(instanceIdentity(instance))) pauses.begin(instance);
+    }
+    install(next);
+    daemon.signal('SIGHUP');
+  };
+
+  const settle = async (settled: RunConfig) => {
+    writeRecord(settled, true);
+    const groups = new Set(settled.instances.map((instance) => instance.group));
+    pauses.keepOnly(groups);
+    states.keepOnly(groups);
+    problems.clear('keepalived-down', 'keepalived');
+    const { generation, instances } = settled;
+    log.info({ event: 'applied', generation, instances: instances.length }, 'keepalived runs the assignment');
+    await owned.sweep(instances);
+  };
+
+  const isAlive = () => ['running', 'gating', 'reloading'].includes(state.phase);
+  const resync = async (attempt: number): Promise<void> => {
+    const done = await states.resync(dump);
+    if (!done && isAlive() && attempt < 5) setTimeout(() => void resync(attempt + 1), 500);
+  };
+  const resyncTimer = setInterval(() => isAlive() && void resync(5), resyncPeriodMs);
+
+  return {
+    async begin(lastRun) {
+      ensureFifo(paths.notifyFifo);
+      readLines(openReadWrite(paths.notifyFifo), states.readLine, () =>
+        log.error({ event: 'fifo-ended' }, 'the notify FIFO ended; states come from dumps alone'),
+      ).unref();
+      if (!daemon.adopt()) return owned.sweep([]);
+      // Nothing says with what it runs: then everything it has is new to us, and the next assignment replaces it.
+      const found = lastRun ?? { ...createRunConfig({ epoch: 0, counter: 0 }, [], '', 0), key: 'unknown' };
+      state = adoptedSupervise(found, now());
+      pauses.adopt(found.instances);
+      log.info({ event: 'adopted', generation: found.generation }, 'took over the running keepalived');
+      await resync(0);
+    },
+    want: (next) => dispatch({ kind: 'want', config: next }),
+    async leave() {
+      clearInterval(resyncTimer);
+      await new Promise<void>((resolve) => {
+        onFinished = resolve;
+        dispatch({ kind: 'leave' });
+      });
+      clearTimeout(timer);
+      daemon.detach();
+    },
+    supervise: () => state,
+    dump,
+  };
+}
+
+/** keepalived's own log: each warning once a minute in ours, and the last lines for the report of a crash. */
+function createLastWords(log: Log, now: () => number) {
+  const lines: string[] = [];
+  const saidAt = new Map<string, number>();
+  return {
+    hear(text: string, warning: boolean) {
+      lines.push(text);
+      if (lines.length > 8) lines.shift();
+      if (!warning || now() - (saidAt.get(text) ?? Number.NEGATIVE_INFINITY) < 60_000) {
+        log.debug({ event: 'keepalived-says' }, text);
+        return;
+      }
+      if (saidAt.size > 200) saidAt.clear();
+      saidAt.set(text, now());
+      log.warn({ event: 'keepalived-says' }, text);
+    },
+    all: () => lines.join(' | '),
+  };
+}
+
+function crashProblem(exit: string | null, words: string) {
+  return {
+    code: 'keepalived-down',
+    severity: 'error',
+    where: 'keepalived',
+    message: `it ended by itself (${exit ?? 'not our child'}); its last words: ${words || 'none'}`,
+    instead: 'this node holds no address; keepalived is started again with a growing delay',
+    remedy: 'read its last words',
+  } as const;
+}

@@ -1,0 +1,54 @@
+// The record of addresses that keepalived may have put on this node on our behalf, and their removal when nothing
+// looks after them. Nothing else is ever removed.
+import type { Log } from '../shared/io/log.ts';
+import { addressesOf, type PlacedAddress } from './core/anchor.ts';
+import { orphansOf } from './core/kernel.ts';
+import { type KernelWatch, removeAddresses } from './io/addresses.ts';
+import { OwnedFile, type StateStore } from './io/state-store.ts';
+
+type Instances = Parameters<typeof addressesOf>[0];
+
+export interface OwnedAddresses {
+  /** Before keepalived may add them: a crash in between leaves a record too much, never one too few. */
+  record(instances: Instances): void;
+  /** Removes what is recorded and not kept. */
+  sweep(keep: Instances): Promise<void>;
+  all(): readonly PlacedAddress[];
+}
+
+export function createOwnedAddresses(
+  file: string,
+  deps: { readonly store: StateStore; readonly kernel: KernelWatch; readonly log: Log },
+): OwnedAddresses {
+  const { store, kernel, log } = deps;
+  let owned: readonly PlacedAddress[] = store.read(file, OwnedFile)?.addresses ?? [];
+  return {
+    record(instances) {
+      const known = new Set(owned.map(keyOf));
+      const added = addressesOf(instances).filter((placed) => !known.has(keyOf(placed)));
+      if (added.length === 0) return;
+      owned = [...owned, ...added];
+      store.write(file, { addresses: owned });
+    },
+    async sweep(keep) {
+      const kept = new Set(addressesOf(keep).map(keyOf));
+      const candidates = owned.filter((placed) => !kept.has(keyOf(placed)));
+      if (candidates.length === 0) return;
+      const orphans = orphansOf(await kernel.refresh(), candidates);
+      let left: readonly PlacedAddress[] = [];
+      if (orphans.length > 0) {
+        await removeAddresses(orphans);
+        left = orphansOf(await kernel.refresh(), candidates);
+        log.warn(
+          { event: 'orphans-removed', removed: orphans, left },
+          'removed addresses nobody looks after',
+        );
+      }
+      owned = [...owned.filter((placed) => kept.has(keyOf(placed))), ...left];
+      store.write(file, { addresses: owned });
+    },
+    all: () => owned,
+  };
+}
+
+const keyOf = (placed: PlacedAddress) => `${placed.address} ${placed.interface}`;

@@ -1,0 +1,60 @@
+// Runs the reload gate (core/gate.ts): takes dumps until every backup has heard its holder just now.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AssignedInstance } from '../shared/protocol.ts';
+import { beginGate, type GateSample, stepGate } from './core/gate.ts';
+import { instanceIdentity } from './core/view.ts';
+import type { Dump } from './io/dump.ts';
+
+export interface ReloadGate {
+  /** Calls `onOpen` once, unless closed before. */
+  watch(): Promise<void>;
+  close(): void;
+}
+
+const samplePeriodMs = 200;
+/** Without any dump nothing is known; by then a late reload is the lesser evil. */
+const blindLimitMs = 10_000;
+
+export function createReloadGate(deps: {
+  readonly dump: () => Promise<Dump | undefined>;
+  readonly running: () => readonly AssignedInstance[];
+  readonly wanted: () => readonly AssignedInstance[];
+  readonly isPaused: (group: string) => boolean;
+  readonly now: () => number;
+  readonly onOpen: () => void;
+}): ReloadGate {
+  let round = 0;
+
+  const samples = (routers: Dump): GateSample[] => {
+    const kept = new Set(deps.wanted().map(instanceIdentity));
+    return deps
+      .running()
+      .filter((instance) => kept.has(instanceIdentity(instance)))
+      .flatMap((instance) => {
+        const router = routers.find((candidate) => candidate.name === instance.group);
+        if (!router) return [];
+        const { group: name, intervalMs } = instance;
+        const advertsReceived = router.stats['advert_rcvd'] ?? 0;
+        return [{ name, state: router.state, paused: deps.isPaused(name), advertsReceived, intervalMs }];
+      });
+  };
+
+  return {
+    async watch() {
+      round += 1;
+      const mine = round;
+      let gate = beginGate(deps.now());
+      while (mine === round) {
+        const routers = await deps.dump();
+        if (mine !== round) return;
+        const step = stepGate(gate, samples(routers ?? []), deps.now());
+        gate = step.gate;
+        if (routers ? step.open : deps.now() - gate.beganMs > blindLimitMs) return deps.onOpen();
+        await sleep(samplePeriodMs);
+      }
+    },
+    close() {
+      round += 1;
+    },
+  };
+}

@@ -1,0 +1,77 @@
+// The state of every instance, from the notify FIFO; set right by dumps where the FIFO is silent (a reload writes
+// nothing for a MASTER, and a restarted agent has missed what was said meanwhile).
+import type { Log } from '../shared/io/log.ts';
+import { parseFifoLine } from './core/fifo.ts';
+import type { InstanceState } from './core/report.ts';
+import type { Dump } from './io/dump.ts';
+
+export interface VrrpStates {
+  readLine(line: string): void;
+  /** Takes a dump, and believes it except where the FIFO has spoken since. False: there was no dump. */
+  resync(dump: () => Promise<Dump | undefined>): Promise<boolean>;
+  keepOnly(names: ReadonlySet<string>): void;
+  current(): ReadonlyMap<string, InstanceState>;
+  counters(): { readonly unknownLines: number; readonly lowerMasters: number };
+}
+
+export function createVrrpStates(deps: {
+  readonly log: Log;
+  readonly wallNow: () => number;
+  readonly onChange: () => void;
+}): VrrpStates {
+  const { log, wallNow, onChange } = deps;
+  const states = new Map<string, InstanceState>();
+  /** Counts FIFO lines per instance. */
+  const lines = new Map<string, number>();
+  const counters = { unknownLines: 0, lowerMasters: 0 };
+
+  const set = (name: string, next: InstanceState['state'], priority: number, sinceMs = wallNow()) => {
+    const known = states.get(name);
+    if (known?.state === next && known.priority === priority) return;
+    states.set(name, { state: next, sinceMs: known?.state === next ? known.sinceMs : sinceMs, priority });
+    if (known?.state !== next) {
+      log.info(
+        { event: 'vrrp-state', group: name, from: known?.state ?? 'INIT', to: next, priority },
+        'VRRP state',
+      );
+    }
+    onChange();
+  };
+
+  return {
+    readLine(line) {
+      const event = parseFifoLine(line);
+      if (event.kind === 'unknown') {
+        counters.unknownLines += 1;
+        log.debug({ event: 'fifo-unknown', line: line.slice(0, 200) }, 'unknown line in the notify FIFO');
+        return;
+      }
+      if (event.kind === 'lower-master') {
+        counters.lowerMasters += 1;
+        return;
+      }
+      lines.set(event.name, (lines.get(event.name) ?? 0) + 1);
+      if (event.kind === 'deleted') {
+        states.delete(event.name);
+        onChange();
+      } else if (event.kind === 'state') set(event.name, event.state, event.priority);
+      else set(event.name, states.get(event.name)?.state ?? 'INIT', event.priority);
+    },
+    async resync(dump) {
+      const before = new Map(lines);
+      const routers = await dump();
+      for (const router of routers ?? []) {
+        if (lines.get(router.name) !== before.get(router.name)) continue;
+        set(router.name, router.state, router.effectivePriority, router.lastTransitionMs ?? undefined);
+      }
+      return routers !== undefined;
+    },
+    keepOnly(names) {
+      for (const name of [...states.keys()]) if (!names.has(name)) states.delete(name);
+      for (const name of [...lines.keys()]) if (!names.has(name)) lines.delete(name);
+      onChange();
+    },
+    current: () => states,
+    counters: () => counters,
+  };
+}
