@@ -7,7 +7,7 @@ import { configView } from './core/view.ts';
 import { testConfig } from './io/config-test.ts';
 import { AssignmentFile, type StateStore } from './io/state-store.ts';
 import type { RenderConfig } from './io/template.ts';
-import { createRunConfig, type Keeper } from './keeper.ts';
+import { createRunConfig, type Keeper, type RunConfig } from './keeper.ts';
 
 export interface Applier {
   /** From a coordinator. False: refused, because it is older than what is known. */
@@ -19,7 +19,6 @@ export interface Applier {
   rejected(): Report['rejected'];
   /** An assignment of nothing that is carried out. */
   idle(): Generation | null;
-  hasAssignment(): boolean;
 }
 
 export interface ApplierDeps {
@@ -28,13 +27,15 @@ export interface ApplierDeps {
   readonly store: StateStore;
   readonly keeper: Keeper;
   readonly render: RenderConfig;
+  /** What the last life of the agent ran, on this start of the container. */
+  readonly lastRun: RunConfig | undefined;
   readonly kernel: () => readonly KernelInterface[];
   readonly onChange: () => void;
 }
 
 export function createApplier(deps: ApplierDeps): Applier {
   const { config, log, store, keeper, render } = deps;
-  const cached = readCached(store, config);
+  const cached = newerOf(readCached(store, config), deps.lastRun);
   let newest: Generation = cached ?? { epoch: 0, counter: 0 };
   let desired: Assignment | undefined;
   let rejected: Report['rejected'] = null;
@@ -139,7 +140,6 @@ export function createApplier(deps: ApplierDeps): Applier {
       if (!desired || desired.instances.length > 0 || keeper.supervise().phase !== 'stopped') return null;
       return { epoch: desired.epoch, counter: desired.counter };
     },
-    hasAssignment: () => desired !== undefined,
   };
 }
 
@@ -147,4 +147,10 @@ export function createApplier(deps: ApplierDeps): Applier {
 function readCached(store: StateStore, config: AgentConfig): Assignment | undefined {
   const file = store.read(config.paths.assignment, AssignmentFile);
   return file?.node === config.nodeId ? file.assignment : undefined;
+}
+
+/** With a full disk the kept assignment may be older than what runs; a restart of the agent must not go back to it. */
+function newerOf(kept: Assignment | undefined, ran: RunConfig | undefined): Assignment | undefined {
+  if (!ran || (kept && compareGenerations(kept, ran.generation) >= 0)) return kept;
+  return { type: 'assignment', ...ran.generation, instances: [...ran.instances] };
 }

@@ -1,8 +1,9 @@
 // Runs the supervise machine: carries out its effects on the real keepalived, feeds back what happens to it.
+import * as v from 'valibot';
 import type { Log } from '../shared/io/log.ts';
-import type { AssignedInstance, Generation } from '../shared/protocol.ts';
+import { AssignedInstance, Generation } from '../shared/protocol.ts';
 import { masterDownMs } from '../shared/timers.ts';
-import type { AgentConfig } from './config.ts';
+import type { AgentConfig, Paths } from './config.ts';
 import { readKeepalivedLine } from './core/keepalived-log.ts';
 import {
   adoptedSupervise,
@@ -17,7 +18,7 @@ import { createDumper, type Dump } from './io/dump.ts';
 import { ensureFifo, openReadWrite, readLines } from './io/fifo.ts';
 import { createKeepalivedProcess } from './io/keepalived-process.ts';
 import type { Problems } from './io/problems.ts';
-import { writeWhole } from './io/state-store.ts';
+import { type StateStore, writeWhole } from './io/state-store.ts';
 import type { OwnedAddresses } from './owned-addresses.ts';
 import type { Pauses } from './pauses.ts';
 import { createReloadGate } from './reload-gate.ts';
@@ -137,6 +138,8 @@ export function createKeeper(deps: KeeperDeps): Keeper {
           'could not carry out a step',
         );
         if (effect.kind === 'start') dispatch({ kind: 'gone' });
+        // keepalived has not been told yet: an address must not stay behind a full tmpfs for ever.
+        if (effect.kind === 'reload') setTimeout(() => state.phase === 'reloading' && enqueue(effect), 1000);
       }
     });
   };
@@ -274,4 +277,19 @@ function crashProblem(exit: string | null, words: string) {
     instead: 'this node holds no address; keepalived is started again with a growing delay',
     remedy: 'read its last words',
   } as const;
+}
+
+const LastRun = v.object({
+  generation: Generation,
+  instances: v.array(AssignedInstance),
+  text: v.string(),
+  settled: v.boolean(),
+});
+
+/** What the last life of the agent gave to keepalived. An unsettled one may not have arrived: it is sent again. */
+export function readLastRun(paths: Paths, store: StateStore): RunConfig | undefined {
+  const last = store.read(paths.applied, LastRun);
+  if (!last) return undefined;
+  const config = createRunConfig(last.generation, last.instances, last.text, 0);
+  return last.settled ? config : { ...config, key: 'unsettled' };
 }

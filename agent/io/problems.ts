@@ -30,9 +30,9 @@ export function createProblems(log: Log, onChange: () => void): Problems {
   };
 }
 
-/** Fits the schema of the protocol, whatever a tool printed. */
+/** Keeps a report far below the limit of a frame, whatever a tool printed. */
 function cut(problem: Problem): Problem {
-  const short = (text: string) => text.slice(0, 1900);
+  const short = (text: string) => text.slice(0, 600);
   return {
     ...problem,
     where: short(problem.where),

@@ -17,6 +17,8 @@ let serial = 0;
 
 export interface Host {
   readonly name: string;
+  /** Its port on the bridge. */
+  readonly port: string;
   readonly address: string;
   readonly address6: string;
   readonly nodeId: NodeId;
@@ -135,11 +137,10 @@ export async function createBench(count: number): Promise<Bench> {
     hosts,
     peer,
     lan,
-    linkDown: (host) =>
-      void ip('-n', lan, 'link', 'set', `v${hosts.findIndex((h) => h === host) + 1}`, 'down'),
-    linkUp: (host) => void ip('-n', lan, 'link', 'set', `v${hosts.findIndex((h) => h === host) + 1}`, 'up'),
-    inLan: ([command = '', ...args]: string[] | readonly string[] = [], ...rest: string[]) =>
-      execFileSync('nsenter', [...inside(lan), command, ...args, ...rest], { encoding: 'utf8' }),
+    linkDown: (host) => void ip('-n', lan, 'link', 'set', host.port, 'down'),
+    linkUp: (host) => void ip('-n', lan, 'link', 'set', host.port, 'up'),
+    inLan: (command = '', ...args) =>
+      execFileSync('nsenter', [...inside(lan), command, ...args], { encoding: 'utf8' }),
     spawnInLan: (...command) =>
       spawn('nsenter', [...inside(lan), ...command], { stdio: ['ignore', 'pipe', 'inherit'] }),
     async close() {
@@ -172,6 +173,7 @@ function createHost(name: string, index: number, program: string, peer: PeerWith
   };
   const host: Host & { cleanUp(): Promise<void> } = {
     name,
+    port: `v${index}`,
     address: `10.99.0.${index}`,
     address6: `fd99::${index}`,
     nodeId,
