@@ -33,6 +33,9 @@ need nft nftables
 need nsenter util-linux
 need unshare util-linux
 need ping iputils-ping
+need fping fping
+need chrt util-linux
+need flock util-linux
 need tcpdump tcpdump
 need arping iputils-arping
 need ndisc6 ndisc6

@@ -14,6 +14,8 @@ export interface Evidence {
 
 export interface Bound {
   readonly outageMs: number;
+  /** Not judged unless given: 0 for a step that must go unnoticed. */
+  readonly lostProbes?: number;
   /** Not judged unless given. */
   readonly twoHoldersMs?: number;
 }
@@ -42,10 +44,11 @@ export interface RepeatedVerdict extends Verdict {
 export function judge({ probe, holders }: Evidence, bound: Bound): Verdict {
   const isVoid = probe.controlGapMs > MAX_CONTROL_GAP_MS || probe.captureDropped > 0;
   const inTime = probe.longestGapMs <= bound.outageMs + probe.controlGapMs;
+  const complete = bound.lostProbes === undefined || probe.lost <= bound.lostProbes;
   const single = bound.twoHoldersMs === undefined || holders.twoHoldersMs <= bound.twoHoldersMs;
   return {
     // Without a single answer there was nothing to lose.
-    ok: !isVoid && probe.received > 0 && inTime && single,
+    ok: !isVoid && probe.received > 0 && inTime && complete && single,
     lostProbes: probe.lost,
     probeIntervalMs: probe.intervalMs,
     outageMs: round(probe.longestGapMs),

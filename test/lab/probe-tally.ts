@@ -29,59 +29,57 @@ export interface Tally {
 
 export interface ProbeTally {
   add(echo: Echo): void;
-  /** Probes on the wire whose second has not passed. */
+  /** Probes on the wire that may still be answered in time. */
   pending(): number;
-  result(): Tally;
+  /**
+   * @param endUs when the probing ended: from the last answer until then nobody answered
+   * @param sent what the prober counted, which includes probes that never reached the wire for want of a neighbour
+   */
+  result(endUs: number, sent?: number): Tally;
 }
 
 const ANSWER_WITHIN_US = 1_000_000;
 const MAX_STORIES = 1_000;
+/** A prober that needs longer than this for its first packet is waiting for a neighbour, not for its own start. */
+const PROBER_START_US = 100_000;
 
-export function createTally(intervalMs: number): ProbeTally {
+/** @param startUs when the probing began, microseconds since 1970 */
+export function createTally(intervalMs: number, startUs: number): ProbeTally {
   const notableUs = Math.max(10 * intervalMs, 10) * 1000;
   const waiting = new Map<number, number>();
   const gaps: Gap[] = [];
   const answeredBy: Answered[] = [];
-  let sent = 0;
+  let seen = 0;
   let received = 0;
-  let lost = 0;
   let lastSequence: number | undefined;
-  let firstSentUs = 0;
-  let lastSentUs = 0;
   let lastAnswerUs: number | undefined;
-  let longest: Gap & { ms: number } = { fromMs: 0, toMs: 0, ms: 0 };
-
-  const note = (fromUs: number, toUs: number) => {
-    const gap = { fromMs: fromUs / 1000, toMs: toUs / 1000 };
-    const ms = (toUs - fromUs) / 1000;
-    if (ms > longest.ms) longest = { ...gap, ms };
-    if (toUs - fromUs > notableUs && gaps.length < MAX_STORIES) gaps.push(gap);
-  };
+  let beginUs = startUs;
+  let longest: Gap = { fromMs: 0, toMs: 0 };
 
   const onRequest = ({ sequence, atUs }: Echo) => {
     // Sequence numbers are 16 bits. A hole is a probe that the kernel could not even send.
     const step = lastSequence === undefined ? 1 : (sequence - lastSequence) & 0xffff;
     if (step === 0) return;
-    sent += step;
-    lost += step - 1;
-    if (lastSequence === undefined) firstSentUs = atUs;
+    seen += step;
+    // The prober itself takes some milliseconds to start: not the address's fault.
+    if (lastSequence === undefined && atUs - startUs < PROBER_START_US) beginUs = atUs;
     lastSequence = sequence;
-    lastSentUs = atUs;
     for (const [old, since] of waiting) {
       if (atUs - since <= ANSWER_WITHIN_US) break;
       waiting.delete(old);
-      lost++;
     }
     waiting.set(sequence, atUs);
   };
 
   const onReply = ({ sequence, atUs, mac }: Echo) => {
     const since = waiting.get(sequence);
-    // A duplicate, or later than its second: counted as lost already.
+    // A duplicate, or later than its second: lost.
     if (since === undefined || atUs - since > ANSWER_WITHIN_US) return;
     waiting.delete(sequence);
     received++;
-    note(lastAnswerUs ?? firstSentUs, atUs);
+    const gap = gapBetween(lastAnswerUs ?? beginUs, atUs);
+    if (lengthOf(gap) > lengthOf(longest)) longest = gap;
+    if (lengthOf(gap) * 1000 > notableUs && gaps.length < MAX_STORIES) gaps.push(gap);
     lastAnswerUs = atUs;
     const last = answeredBy.at(-1);
     if (last?.mac === mac)
@@ -93,21 +91,21 @@ export function createTally(intervalMs: number): ProbeTally {
   return {
     add: (echo) => (echo.kind === 'request' ? onRequest(echo) : onReply(echo)),
     pending: () => waiting.size,
-    result: () => {
-      const open = { ...longest, gaps: [...gaps] };
-      const edgeFromUs = lastAnswerUs ?? firstSentUs;
-      const edgeMs = (lastSentUs - edgeFromUs) / 1000;
-      const edge = { fromMs: edgeFromUs / 1000, toMs: lastSentUs / 1000 };
-      if (edgeMs * 1000 > notableUs) open.gaps.push(edge);
-      const worst = edgeMs > longest.ms ? { ...edge, ms: edgeMs } : longest;
+    result: (endUs, sent = seen) => {
+      const open = gapBetween(lastAnswerUs ?? beginUs, endUs);
+      const worst = lengthOf(open) > lengthOf(longest) ? open : longest;
       return {
-        sent,
+        // The last answer may overtake the prober's own count.
+        sent: Math.max(sent, received),
         received,
-        lost: lost + waiting.size,
-        longestGap: worst,
-        gaps: open.gaps,
+        lost: Math.max(0, sent - received),
+        longestGap: { ...worst, ms: lengthOf(worst) },
+        gaps: lengthOf(open) * 1000 > notableUs ? [...gaps, open] : [...gaps],
         answeredBy: [...answeredBy],
       };
     },
   };
 }
+
+const gapBetween = (fromUs: number, toUs: number): Gap => ({ fromMs: fromUs / 1000, toMs: toUs / 1000 });
+const lengthOf = (gap: Gap): number => gap.toMs - gap.fromMs;

@@ -1,6 +1,7 @@
 // A client of the lab that asks an address every millisecond, and at the same time a control address that nobody
 // touches: what the control misses is this machine's noise. ICMP, because the kernel answers it, so that a busy or
 // frozen process counts for nothing. tcpdump sees each packet with the kernel's time stamp and the card's address.
+// The sender is fping: ping slows down to 10 ms while nobody answers, which is just when it matters.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { isIPv6 } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,8 +9,8 @@ import { inCgroup } from './cgroups.ts';
 import { CONTROL_HOST, hostAddress, hostAddress6, type LabNames, type NodeNames } from './names.ts';
 import { inNamespace } from './network.ts';
 import { createPcapReader } from './pcap.ts';
-import { createTally, type Tally } from './probe-tally.ts';
-import { until } from './run.ts';
+import { createTally, type ProbeTally, type Tally } from './probe-tally.ts';
+import { attempt, until } from './run.ts';
 
 export interface ProbeOptions {
   /** Milliseconds between two probes; 1 unless told otherwise. */
@@ -29,7 +30,7 @@ export interface AnsweredBy {
 export interface ProbeReport extends Omit<Tally, 'answeredBy' | 'longestGap'> {
   readonly address: string;
   readonly intervalMs: number;
-  /** Milliseconds since 1970, by the first and the last probe's plan. */
+  /** Begin and end of the probing, milliseconds since 1970. */
   readonly fromMs: number;
   readonly toMs: number;
   readonly longestGapMs: number;
@@ -50,7 +51,11 @@ export interface RunningProbe {
 }
 
 const LATE_ANSWER_MS = 1_000;
-let lastId = Math.floor(Math.random() * 60_000);
+
+// What the address misses should be the address's doing, so its probe runs before ordinary processes. The control
+// is an ordinary process: it feels what keepalived and the engines feel on this machine in the same run.
+const PRECISE = ['chrt', '--fifo', '10'];
+const PRECISE_FALLBACK = ['nice', '-n', '-15'];
 
 export async function startProbe(
   lab: LabNames,
@@ -62,33 +67,32 @@ export async function startProbe(
   if (!(intervalMs >= 1)) throw new Error(`a probe's interval is 1 ms or more; found ${intervalMs}`);
   const v6 = isIPv6(address);
   const controlAddress = v6 ? hostAddress6(lab, CONTROL_HOST) : hostAddress(lab, CONTROL_HOST);
-  // The identifier in the packets tells this probe from others in the same client, and from its control.
-  const id = (lastId % 60_000) + 1;
-  lastId += 2;
-  const target = createTally(intervalMs);
-  const control = createTally(intervalMs);
-  const read = createPcapReader((echo) => {
-    if (echo.id === id) target.add(echo);
-    else if (echo.id === id + 1) control.add(echo);
-  });
+  // A container may not be allowed real-time scheduling.
+  const precise = (await attempt([...PRECISE, 'true'])).code === 0 ? PRECISE : PRECISE_FALLBACK;
 
-  const children: ChildProcess[] = [];
-  const start = (command: readonly string[]): ChildProcess => {
-    const [file = '', ...args] = inCgroup(
-      lab,
-      'guests',
-      inNamespace(lab, 'client', ['nice', '-n', '-15', ...command]),
-    );
-    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-    children.push(child);
-    return child;
+  const programs: Program[] = [];
+  const start = (command: readonly string[]): Program => {
+    const program = startProgram(inCgroup(lab, 'guests', inNamespace(lab, 'client', command)));
+    programs.push(program);
+    return program;
   };
   const kill = () => {
-    for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
+    for (const { child } of programs) if (child.exitCode === null) child.kill('SIGKILL');
   };
-  const capture = start([
-    ...[
-      'tcpdump',
+  const alive = (): undefined => {
+    for (const { child, said } of programs) {
+      if (child.exitCode === null && child.signalCode === null) continue;
+      throw new Error(
+        `${child.spawnargs.at(-1)}: ended with ${child.exitCode ?? child.signalCode}: ${said().trim()}`,
+      );
+    }
+  };
+  options.signal?.addEventListener('abort', kill, { once: true });
+  try {
+    const filter = v6
+      ? 'icmp6 and (ip6[40] == 128 or ip6[40] == 129)'
+      : 'icmp[icmptype] == icmp-echo or icmp[icmptype] == icmp-echoreply';
+    const flags = [
       '-i',
       'eth0',
       '-n',
@@ -103,112 +107,114 @@ export async function startProbe(
       '-U',
       '-w',
       '-',
-    ],
-    v6
-      ? 'icmp6 and (ip6[40] == 128 or ip6[40] == 129)'
-      : 'icmp[icmptype] == icmp-echo or icmp[icmptype] == icmp-echoreply',
-  ]);
-  let said = '';
-  let broken: Error | undefined;
-  capture.stderr?.on('data', (chunk: Buffer) => {
-    said += chunk.toString();
-  });
-  capture.stdout?.on('data', (chunk: Buffer) => {
-    try {
-      read(chunk);
-    } catch (error) {
-      broken ??= error instanceof Error ? error : new Error(String(error));
-    }
-  });
-  const onAbort = () => kill();
-  options.signal?.addEventListener('abort', onAbort, { once: true });
+    ];
+    const capture = start(['nice', '-n', '-10', 'tcpdump', ...flags, filter]);
+    const patience = { timeoutMs: 10_000, everyMs: 2, signal: options.signal };
+    await until('tcpdump', () => capture.said().includes('listening on') || alive(), patience);
 
-  try {
-    await until('tcpdump', () => said.includes('listening on') || ended(capture, said), {
-      timeoutMs: 10_000,
-      everyMs: 5,
-      signal: options.signal,
+    const fping = ['fping', v6 ? '-6' : '-4', '--loop', '--quiet', `--period=${intervalMs}`, '--interval=0'];
+    const startUs = Date.now() * 1000;
+    const control = stream(start([...fping, controlAddress]), intervalMs, startUs);
+    const target = stream(start([...precise, ...fping, address]), intervalMs, startUs);
+    // The packets carry the low 16 bits of the sender's PID: this tells several probes in one client apart.
+    const read = createPcapReader((echo) => {
+      if (echo.id === target.id) target.tally.add(echo);
+      else if (echo.id === control.id) control.tally.add(echo);
     });
-    for (const [who, number] of [
-      [controlAddress, id + 1],
-      [address, id],
-    ] as const) {
-      const ping = start([
-        'ping',
-        v6 ? '-6' : '-4',
-        '-n',
-        '-q',
-        '-e',
-        `${number}`,
-        '-i',
-        `${intervalMs / 1000}`,
-        who,
-      ]);
-      // Unread pipes fill up and block their writer.
-      ping.stdout?.resume();
-      ping.stderr?.on('data', (chunk: Buffer) => {
-        said += chunk.toString();
-      });
-    }
-    await until(
-      'the control address to answer',
-      () => (control.result().received > 0 ? true : anyEnded(children, said)),
-      {
-        timeoutMs: 10_000,
-        everyMs: 2,
-        signal: options.signal,
+    let broken: unknown;
+    capture.child.stdout?.on('data', (chunk: Buffer) => {
+      try {
+        read(chunk);
+      } catch (error) {
+        broken ??= error;
+      }
+    });
+    const answered = () => control.tally.result(startUs).received > 0 || undefined;
+    await until('the control address to answer', () => answered() ?? alive(), patience);
+
+    const macs = new Map(nodes.map((node) => [node.mac, node.name]));
+    const report = (endUs: number, captureDropped: number): ProbeReport => {
+      if (broken !== undefined) throw broken;
+      const { longestGap, answeredBy, ...counts } = target.tally.result(endUs, target.sent());
+      const noise = control.tally.result(endUs, control.sent());
+      return {
+        address,
+        intervalMs,
+        fromMs: startUs / 1000,
+        toMs: endUs / 1000,
+        ...counts,
+        longestGapMs: longestGap.ms,
+        longestGap: { fromMs: longestGap.fromMs, toMs: longestGap.toMs },
+        answeredBy: answeredBy.map((run) => ({ node: macs.get(run.mac) ?? run.mac, ...run })),
+        controlGapMs: noise.longestGap.ms,
+        controlLost: noise.lost,
+        captureDropped,
+      };
+    };
+    return {
+      snapshot: () => report(Date.now() * 1000, 0),
+      stop: async () => {
+        alive();
+        const endUs = Date.now() * 1000;
+        await Promise.all([target, control].map(({ program }) => program.end('SIGINT')));
+        const late = () => target.tally.pending() + control.tally.pending() > 0;
+        for (let waited = 0; waited < LATE_ANSWER_MS && late(); waited += 10) await delay(10);
+        await capture.end('SIGTERM');
+        options.signal?.removeEventListener('abort', kill);
+        return report(endUs, Number(capture.said().match(/(\d+) packets? dropped by kernel/)?.[1] ?? 0));
       },
-    );
+    };
   } catch (error) {
     kill();
     throw error;
   }
-  const fromMs = Date.now();
-  const nodeOf = new Map(nodes.map((node) => [node.mac, node.name]));
+}
 
-  const report = (toMs: number, captureDropped: number): ProbeReport => {
-    if (broken) throw broken;
-    const { longestGap, answeredBy, ...counts } = target.result();
-    const noise = control.result();
-    return {
-      address,
-      intervalMs,
-      fromMs,
-      toMs,
-      ...counts,
-      longestGapMs: longestGap.ms,
-      longestGap: { fromMs: longestGap.fromMs, toMs: longestGap.toMs },
-      answeredBy: answeredBy.map((run) => ({ node: nodeOf.get(run.mac) ?? run.mac, ...run })),
-      controlGapMs: noise.longestGap.ms,
-      controlLost: noise.lost,
-      captureDropped,
-    };
-  };
+interface Program {
+  readonly child: ChildProcess;
+  /** What it wrote to stderr so far. */
+  said(): string;
+  end(signal: NodeJS.Signals): Promise<void>;
+}
 
+function startProgram(command: readonly string[]): Program {
+  const [file = '', ...args] = command;
+  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  let said = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    // A prober may complain about every single packet; the summary comes last.
+    said = (said + chunk.toString()).slice(-4_000);
+  });
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   return {
-    snapshot: () => report(Date.now(), 0),
-    stop: async () => {
-      options.signal?.removeEventListener('abort', onAbort);
-      const toMs = Date.now();
-      for (const child of children) if (child !== capture) child.kill('SIGINT');
-      for (let waited = 0; waited < LATE_ANSWER_MS && target.pending() + control.pending() > 0; waited += 10)
-        await delay(10);
-      const closed = new Promise((resolve) => capture.once('close', resolve));
-      if (capture.exitCode === null && capture.kill('SIGTERM')) await closed;
-      kill();
-      return report(toMs, Number(said.match(/(\d+) packets? dropped by kernel/)?.[1] ?? 0));
+    child,
+    said: () => said,
+    end: async (signal) => {
+      if (child.exitCode === null) child.kill(signal);
+      await closed;
     },
   };
 }
 
-function ended(child: ChildProcess, said: string): undefined {
-  if (child.exitCode === null && child.signalCode === null) return undefined;
-  throw new Error(
-    `${child.spawnargs.slice(-14).join(' ')} ended with ${child.exitCode ?? child.signalCode}: ${said.trim()}`,
-  );
+interface Stream {
+  readonly program: Program;
+  readonly tally: ProbeTally;
+  readonly id: number;
+  /** From the prober's summary, once it has ended. */
+  sent(): number | undefined;
 }
 
-function anyEnded(children: readonly ChildProcess[], said: string): undefined {
-  for (const child of children) ended(child, said);
-  return undefined;
+function stream(program: Program, intervalMs: number, startUs: number): Stream {
+  // Unread output fills its pipe and blocks the writer.
+  program.child.stdout?.resume();
+  return {
+    program,
+    tally: createTally(intervalMs, startUs),
+    // Every program before fping on the command line replaces itself by the next: one PID for all.
+    id: (program.child.pid ?? 0) & 0xffff,
+    sent: () => {
+      const count = program.said().match(/xmt\/rcv\/%loss = (\d+)\//)?.[1];
+      return count === undefined ? undefined : Number(count);
+    },
+  };
 }
