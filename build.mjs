@@ -2,6 +2,18 @@
 import { cpSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
+/** dockerode's ways to an engine that we never go: over ssh, and BuildKit's gRPC. They would be most of the bundle. */
+const withoutUnusedTransports = {
+  name: 'without-unused-transports',
+  setup(bundle) {
+    bundle.onResolve({ filter: /^(ssh2|@grpc\/grpc-js|@grpc\/proto-loader)$/ }, ({ path }) => ({
+      path,
+      namespace: 'absent',
+    }));
+    bundle.onLoad({ filter: /.*/, namespace: 'absent' }, () => ({ contents: 'module.exports = {};' }));
+  },
+};
+
 rmSync('dist', { recursive: true, force: true });
 await build({
   entryPoints: {
@@ -16,8 +28,9 @@ await build({
   format: 'esm',
   sourcemap: 'linked',
   legalComments: 'none',
-  // nunjucks' file watcher, ssh2's and ws' native speed-ups: optional, absent here by choice.
-  external: ['chokidar', 'cpu-features', 'bufferutil', 'utf-8-validate', '*.node'],
+  plugins: [withoutUnusedTransports],
+  // nunjucks' file watcher and ws' native speed-ups: optional, absent here by choice.
+  external: ['chokidar', 'bufferutil', 'utf-8-validate'],
   banner: {
     js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
   },
