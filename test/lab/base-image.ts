@@ -3,7 +3,7 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { contentKey } from './cache.ts';
 import { docker } from './docker.ts';
-import type { LabNames } from './names.ts';
+import { type LabNames, nodeDir } from './names.ts';
 import { attempt, run } from './run.ts';
 
 /** The major with an LTS mark. Odd majors and the newest even one have none. */
@@ -70,7 +70,8 @@ export async function ensureBase(
   const present = await docker(lab, 'builder', ['image', 'ls', '--quiet', image], { signal });
   if (present.stdout.trim() !== '') return image;
   say(`building the base image: Debian ${base.machine.suite} and Node ${NODE_MAJOR} (about 30 s, once)`);
-  const work = `${lab.dir}/base`;
+  // Below the builder's directory: it goes with the builder, also when this is interrupted.
+  const work = `${nodeDir(lab, 'builder')}/base`;
   await layOutNode(work, base.machine, signal);
   const tar = `${work}/base.tar`;
   await run(

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { belongsTo, type LabNames } from './names.ts';
-import { signalProcess } from './run.ts';
+import { signalProcess, spawnDaemon } from './run.ts';
 
 const ROOT = '/sys/fs/cgroup';
 const UNIFIED = existsSync(`${ROOT}/cgroup.controllers`);
@@ -15,11 +15,31 @@ const treeOf = (lab: LabNames, part: string): string => `${HIERARCHY}/${lab.pref
 /** For dockerd's --cgroup-parent: containers end up beside the engine, inside the node's tree. */
 export const cgroupParent = (lab: LabNames, part: string): string => `/${lab.prefix}/${part}`;
 
-/** Wraps a command so that it starts inside the part's cgroup. A leaf, as the unified hierarchy demands. */
+/**
+ * Wraps a command so that it starts inside the part's cgroup, or not at all: outside, `down` would not find it.
+ * A leaf, as the unified hierarchy demands.
+ */
 export function inCgroup(lab: LabNames, part: string, command: readonly string[]): string[] {
   const leaf = `${treeOf(lab, part)}/own`;
   mkdirSync(leaf, { recursive: true });
-  return ['/bin/sh', '-c', 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"', 'lab', leaf, ...command];
+  return [
+    '/bin/sh',
+    '-c',
+    'echo $$ >"$1/cgroup.procs" || exit 125; shift; exec "$@"',
+    'lab',
+    leaf,
+    ...command,
+  ];
+}
+
+/** Starts a program in the part's cgroup that outlives this process. Returns its PID once it is there. */
+export function startInCgroup(
+  lab: LabNames,
+  part: string,
+  command: readonly string[],
+  logFile: string,
+): Promise<number> {
+  return spawnDaemon(inCgroup(lab, part, command), logFile, (pid) => processesOf(lab, part).includes(pid));
 }
 
 /** All processes in the part's tree, containers included. */
@@ -96,16 +116,18 @@ function thawGroup(group: string): void {
     writeFileSync(path, value ?? '');
 }
 
-/** Removes the part's groups (or the whole lab's) from every hierarchy: engines make groups in all of them. */
+/** Kills what is left in the part (or the whole lab) and removes its groups: engines make some in every hierarchy. */
 export async function removeCgroups(lab: LabNames, part = ''): Promise<void> {
   for (const dir of cgroupTrees(lab, part)) {
-    for (const group of groupsIn(dir)) await removeGroup(group);
+    for (const group of groupsIn(dir)) await removeGroup(lab, part, group);
   }
 }
 
-async function removeGroup(group: string): Promise<void> {
-  // The kernel frees a group a moment after its last process: EBUSY until then.
+async function removeGroup(lab: LabNames, part: string, group: string): Promise<void> {
+  // The kernel frees a group a moment after its last process: EBUSY until then. And a program that was being
+  // started when the killing began may have joined since.
   for (let attempts = 0; ; attempts++) {
+    await killAll(lab, part);
     try {
       rmdirSync(group);
       return;

@@ -2,12 +2,15 @@
 // namespace of a node. The same recipe, in the host's network, gives the engine that builds images.
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
-import { cgroupParent, inCgroup, killAll, processesOf } from './cgroups.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { cgroupParent, killAll, processesOf, startInCgroup } from './cgroups.ts';
 import { type LabNames, namespacePath, nodeDir, nodeSocket, registryHost } from './names.ts';
-import { signalProcess, spawnDaemon, until } from './run.ts';
+import { signalProcess, until } from './run.ts';
 
 const INIT = new URL('./node-init.sh', import.meta.url).pathname;
 const READY_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 5_000;
+const API_TIMEOUT_MS = 10_000;
 
 /** Starts the engine of a node. Returns once it answers. */
 export async function startNodeEngine(lab: LabNames, node: string, signal?: AbortSignal): Promise<void> {
@@ -66,7 +69,7 @@ async function startEngine(spec: EngineSpec): Promise<void> {
     ...spec.flags,
   ];
   const logFile = `${home}/engine.log`;
-  const pid = spawnDaemon(inCgroup(spec.lab, spec.part, command), logFile);
+  const pid = await startInCgroup(spec.lab, spec.part, command, logFile);
   await until(
     `the engine of ${spec.part} in lab ${spec.lab.name} (log: ${logFile})`,
     async () => {
@@ -88,6 +91,27 @@ export function answers(socketPath: string): Promise<boolean> {
     ping.on('timeout', () => ping.destroy());
     ping.on('error', () => resolve(false));
     ping.end();
+  });
+}
+
+/** Reads from the engine's API: for what the client program cannot print whole. */
+export function getJson(socketPath: string, path: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath, path, timeout: API_TIMEOUT_MS }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        const body = Buffer.concat(chunks).toString();
+        if (response.statusCode === 200) resolve(JSON.parse(body));
+        else reject(new Error(`the engine answered ${path} with ${response.statusCode}: ${body.trim()}`));
+      });
+    });
+    call.on('timeout', () =>
+      call.destroy(new Error(`the engine did not answer ${path} in ${API_TIMEOUT_MS} ms`)),
+    );
+    call.on('error', reject);
+    call.end();
   });
 }
 
@@ -142,9 +166,9 @@ export async function stopEngine(lab: LabNames, part: string): Promise<void> {
   const engine = engineProcessOf(lab, part);
   if (engine !== undefined) {
     signalProcess(engine, 'SIGTERM');
-    await until('the builder to stop', () => (engineProcessOf(lab, part) === undefined ? true : undefined), {
-      timeoutMs: 15_000,
-    });
+    // An engine that is still starting may not listen: then it has nothing to save either.
+    const deadline = performance.now() + STOP_TIMEOUT_MS;
+    while (engineProcessOf(lab, part) !== undefined && performance.now() < deadline) await delay(20);
   }
   await killMachine(lab, part);
 }

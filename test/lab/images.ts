@@ -7,7 +7,7 @@ import { builderData, contentKey, withCacheLock } from './cache.ts';
 import { killAll, removeCgroups } from './cgroups.ts';
 import { docker } from './docker.ts';
 import { startBuilder, stopEngine } from './engine.ts';
-import { type LabNames, registryHost } from './names.ts';
+import { type LabNames, nodeDir, registryHost } from './names.ts';
 import { hasImage, startPushRegistry } from './registry.ts';
 
 export const PROJECT_ROOT = new URL('../..', import.meta.url).pathname.replace(/\/$/, '');
@@ -91,9 +91,8 @@ async function buildAll(
     }
   } finally {
     await stopEngine(lab, 'builder');
-    await killAll(lab, 'builder');
     await removeCgroups(lab, 'builder');
-    rmSync(`${lab.dir}/builder`, { recursive: true, force: true });
+    rmSync(nodeDir(lab, 'builder'), { recursive: true, force: true });
   }
 }
 

@@ -4,10 +4,10 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { registryStore } from './cache.ts';
-import { inCgroup } from './cgroups.ts';
+import { startInCgroup } from './cgroups.ts';
 import { type LabNames, registryHost } from './names.ts';
 import { inNamespace } from './network.ts';
-import { attempt, spawnDaemon, until } from './run.ts';
+import { attempt, until } from './run.ts';
 
 const PREFERRED_PUSH_PORT = 5987;
 
@@ -20,7 +20,7 @@ export function hasImage(name: string, tag: string): boolean {
 export async function startLanRegistry(lab: LabNames, signal?: AbortSignal): Promise<void> {
   const config = writeConfig(lab, 'pull', registryHost(lab), true);
   const command = inNamespace(lab, 'lan', ['docker-registry', 'serve', config]);
-  spawnDaemon(inCgroup(lab, 'lan', command), `${lab.dir}/registry-pull.log`);
+  await startInCgroup(lab, 'lan', command, `${lab.dir}/registry-pull.log`);
   await until(
     'the registry in the lab',
     async () => {
@@ -38,7 +38,7 @@ export async function startPushRegistry(lab: LabNames, signal?: AbortSignal): Pr
   const port = (await portIsFree(PREFERRED_PUSH_PORT)) ? PREFERRED_PUSH_PORT : await freePort();
   const host = `127.0.0.1:${port}`;
   const config = writeConfig(lab, 'push', host, false);
-  spawnDaemon(inCgroup(lab, 'builder', ['docker-registry', 'serve', config]), `${lab.dir}/registry-push.log`);
+  await startInCgroup(lab, 'builder', ['docker-registry', 'serve', config], `${lab.dir}/registry-push.log`);
   await until('the registry for the push', async () => (await httpOk(`http://${host}/v2/`)) || undefined, {
     timeoutMs: 10_000,
     signal,

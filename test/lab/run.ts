@@ -115,17 +115,33 @@ export function signalProcess(pid: number, signal: NodeJS.Signals | 0): boolean 
   }
 }
 
-/** Starts a program that outlives this process, with its output in a file. */
-export function spawnDaemon(command: readonly string[], logFile: string, env?: RunOptions['env']): number {
+/**
+ * Starts a program that outlives this process, with its output in a file. Returns its PID once `isPlaced` holds:
+ * from then on it can be found and removed, whatever happens to us.
+ */
+export async function spawnDaemon(
+  command: readonly string[],
+  logFile: string,
+  isPlaced: (pid: number) => boolean,
+): Promise<number> {
   const [file, ...args] = command;
   if (file === undefined) throw new Error('expected a command, found an empty list');
   const log = openSync(logFile, 'a');
   try {
-    const child = spawn(file, args, { detached: true, stdio: ['ignore', log, log], env: environment(env) });
+    const child = spawn(file, args, {
+      detached: true,
+      stdio: ['ignore', log, log],
+      env: environment(undefined),
+    });
     child.unref();
-    if (child.pid === undefined)
-      throw new Error(`${file} did not start: is the package that brings it installed?`);
-    return child.pid;
+    const { pid } = child;
+    if (pid === undefined) throw new Error(`${file} did not start: is the package that brings it installed?`);
+    // No signal here on purpose: an interrupt must not slip in between.
+    await until(`${file} to take its place`, () => isPlaced(pid) || child.exitCode !== null || undefined, {
+      timeoutMs: 5_000,
+      everyMs: 2,
+    });
+    return pid;
   } finally {
     closeSync(log);
   }

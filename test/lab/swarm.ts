@@ -1,7 +1,9 @@
 // Makes one Swarm out of the lab's engines and runs stacks on it, by the same commands that a user types.
 import { randomBytes } from 'node:crypto';
+import * as v from 'valibot';
 import { docker } from './docker.ts';
-import { hostAddress, type LabNames, type NodeNames, VIP_HOST } from './names.ts';
+import { getJson } from './engine.ts';
+import { hostAddress, type LabNames, type NodeNames, nodeSocket, VIP_HOST } from './names.ts';
 import { until } from './run.ts';
 
 export async function initSwarm(lab: LabNames, first: NodeNames, signal?: AbortSignal): Promise<void> {
@@ -118,38 +120,83 @@ async function waitForStack(
   options: DeployOptions,
   signal?: AbortSignal,
 ): Promise<void> {
-  let last = '';
-  const converged = async () => {
-    const format = '{{.Name}} {{.Replicas}}';
-    const list = await docker(lab, via, ['stack', 'services', '--format', format, options.stackName]);
-    last = list.stdout.trim();
-    const lines = last.split('\n').filter((line) => line !== '');
-    return (lines.length > 0 && lines.every(isComplete)) || undefined;
-  };
   try {
-    await until(`the stack ${options.stackName}`, converged, {
-      timeoutMs: options.timeoutMs,
-      everyMs: 150,
-      signal,
-    });
+    await until(
+      `the stack ${options.stackName}`,
+      async () => (await stackState(lab, via, options.stackName)).every(isSettled) || undefined,
+      { timeoutMs: options.timeoutMs, everyMs: 150, signal },
+    );
   } catch (error) {
     if (signal?.aborted) throw error;
+    const format = '{{.Name}} on {{.Node}}: {{.DesiredState}}, {{.CurrentState}} {{.Error}}';
     const tasks = await docker(lab, via, [
       'stack',
       'ps',
       '--no-trunc',
       '--format',
-      '{{.Name}} on {{.Node}}: {{.CurrentState}} {{.Error}}',
+      format,
       options.stackName,
     ]);
-    throw new Error(
-      `${error instanceof Error ? error.message : String(error)}\n${last}\n${tasks.stdout.trim()}`,
-    );
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\n${tasks.stdout.trim()}`);
   }
 }
 
-/** "name 3/3": all wanted tasks run. A global service that fits no node is 0/0 and counts as complete. */
-export function isComplete(line: string): boolean {
-  const counts = line.match(/ (\d+)\/(\d+)/);
-  return counts !== null && counts[1] === counts[2];
+// Of the engine's API, the part that says whether a service is what it was asked to be.
+const ServicesSchema = v.array(
+  v.object({
+    ID: v.string(),
+    Spec: v.object({ Name: v.string(), TaskTemplate: v.object({ ContainerSpec: v.unknown() }) }),
+    ServiceStatus: v.object({ RunningTasks: v.number(), DesiredTasks: v.number() }),
+    UpdateStatus: v.optional(v.object({ State: v.optional(v.string()), Message: v.optional(v.string()) })),
+  }),
+);
+const TasksSchema = v.array(
+  v.object({
+    ServiceID: v.string(),
+    DesiredState: v.string(),
+    Status: v.object({ State: v.string() }),
+    Spec: v.object({ ContainerSpec: v.unknown() }),
+  }),
+);
+
+export interface ServiceState {
+  readonly name: string;
+  readonly running: number;
+  readonly desired: number;
+  /** Running tasks made from an older specification: the update has not reached them. */
+  readonly outdated: number;
+  readonly update: string | undefined;
+}
+
+async function stackState(lab: LabNames, via: string, stackName: string): Promise<ServiceState[]> {
+  const socket = nodeSocket(lab, via);
+  const query = (filters: Record<string, string[]>) =>
+    `filters=${encodeURIComponent(JSON.stringify(filters))}`;
+  const label = query({ label: [`com.docker.stack.namespace=${stackName}`] });
+  const services = v.parse(ServicesSchema, await getJson(socket, `/v1.41/services?status=true&${label}`));
+  if (services.length === 0)
+    return [{ name: stackName, running: 0, desired: 1, outdated: 0, update: undefined }];
+  const wanted = query({ service: services.map(({ ID }) => ID), 'desired-state': ['running'] });
+  const tasks = v.parse(TasksSchema, await getJson(socket, `/v1.41/tasks?${wanted}`));
+  return services.map(({ ID, Spec, ServiceStatus, UpdateStatus }) => {
+    const current = JSON.stringify(Spec.TaskTemplate.ContainerSpec);
+    const outdated = tasks.filter(
+      (task) => task.ServiceID === ID && JSON.stringify(task.Spec.ContainerSpec) !== current,
+    );
+    return {
+      name: Spec.Name,
+      running: ServiceStatus.RunningTasks,
+      desired: ServiceStatus.DesiredTasks,
+      outdated: outdated.length,
+      update: UpdateStatus?.State,
+    };
+  });
+}
+
+/** Throws when Swarm has given up: waiting longer would not help. */
+export function isSettled({ name, running, desired, outdated, update }: ServiceState): boolean {
+  if (update === 'paused' || update?.startsWith('rollback'))
+    throw new Error(`the update of ${name} failed: ${update}`);
+  // A global service that fits no node has 0 of 0 tasks and is complete.
+  return running === desired && outdated === 0 && update !== 'updating';
 }
