@@ -31,6 +31,14 @@ export interface Host {
   pids(): { init: number; agent: number | undefined; keepalived: number[] };
   /** SIGTERM to PID 1, as Docker does; resolves with the exit code of PID 1. */
   stop(): Promise<number | null>;
+  /** Resolves with the exit code of PID 1. */
+  ended(): Promise<number | null>;
+  /** How many `ip monitor` run in its container. */
+  monitors(): number;
+  /** Another container on the same host: same network, same volume. */
+  twin(): Host;
+  /** Empties the volume, and removes what a killed container left in the network. */
+  wipe(): void;
   /** SIGKILL to PID 1: the container is gone with everything in it. */
   kill(): Promise<void>;
   exec(...command: string[]): string;
@@ -51,6 +59,7 @@ export interface Bench {
   linkUp(host: Host): void;
   inLan(...command: string[]): string;
   spawnInLan(...command: string[]): ChildProcess;
+  spawnIn(host: Host, ...command: string[]): ChildProcess;
   close(): Promise<void>;
 }
 
@@ -141,6 +150,8 @@ export async function createBench(count: number): Promise<Bench> {
     linkUp: (host) => void ip('-n', lan, 'link', 'set', host.port, 'up'),
     inLan: (command = '', ...args) =>
       execFileSync('nsenter', [...inside(lan), command, ...args], { encoding: 'utf8' }),
+    spawnIn: (host, ...command) =>
+      spawn('nsenter', [...inside(host.name), ...command], { stdio: ['ignore', 'pipe', 'inherit'] }),
     spawnInLan: (...command) =>
       spawn('nsenter', [...inside(lan), ...command], { stdio: ['ignore', 'pipe', 'inherit'] }),
     async close() {
@@ -152,15 +163,16 @@ export async function createBench(count: number): Promise<Bench> {
   };
 }
 
-function createHost(name: string, index: number, program: string, peer: PeerWithSend) {
+function createHost(name: string, index: number, program: string, peer: PeerWithSend, volume?: string) {
   const directory = mkdtempSync(join(tmpdir(), `${name}-`));
-  const stateDir = join(directory, 'state');
+  const stateDir = volume ?? join(directory, 'state');
   const runDir = join(directory, 'run');
-  mkdirSync(stateDir);
+  mkdirSync(stateDir, { recursive: true });
   const nodeId = v.parse(NodeId, `node${index}`.padEnd(25, 'x'));
   let child: ChildProcess | undefined;
   let ended: Promise<number | null> = Promise.resolve(null);
   const lines: LogLine[] = [];
+  const twins: { cleanUp(): Promise<void> }[] = [];
 
   const pids = () => {
     const all = child?.pid === undefined ? [] : descendants(child.pid);
@@ -222,6 +234,25 @@ function createHost(name: string, index: number, program: string, peer: PeerWith
       if (init) process.kill(init, 'SIGTERM');
       return ended;
     },
+    ended: () => ended,
+    monitors: () =>
+      (child?.pid === undefined ? [] : descendants(child.pid)).filter((entry) => entry.comm === 'ip').length,
+    twin() {
+      const twin = createHost(name, index, program, peer, stateDir);
+      twins.push(twin);
+      return twin;
+    },
+    wipe() {
+      rmSync(stateDir, { recursive: true, force: true });
+      mkdirSync(stateDir);
+      for (const device of ['eth0', 'lo']) {
+        const shown = ip('-n', name, '-o', 'addr', 'show', 'dev', device);
+        for (const [, address = ''] of shown.matchAll(/ inet6? (\S+\/(?:32|128)) /g)) {
+          if (address !== '::1/128') ip('-n', name, 'addr', 'del', address, 'dev', device);
+        }
+      }
+      lines.length = 0;
+    },
     async kill() {
       const { init } = pids();
       if (init) process.kill(init, 'SIGKILL');
@@ -244,6 +275,7 @@ function createHost(name: string, index: number, program: string, peer: PeerWith
       peer.send(nodeId, JSON.stringify({ type: 'assignment', epoch, counter, instances })),
     sendText: (text) => peer.send(nodeId, text),
     async cleanUp() {
+      for (const twin of twins) await twin.cleanUp();
       await host.kill();
       rmSync(directory, { recursive: true, force: true });
     },
@@ -307,6 +339,32 @@ function descendants(pid: number): { pid: number; comm: string }[] {
       throw error;
     }
   });
+}
+
+/** A host by number, from 1. */
+export function nth(bench: Bench, number: number): Host {
+  const host = bench.hosts[number - 1];
+  if (!host) throw new Error(`the bench has no host ${number}`);
+  return host;
+}
+
+/** Events in a host's log, by name. */
+export const eventsOf = (host: Host, event: string) => host.log().filter((line) => line.event === event);
+
+/** Assigns the group to all members and waits until the first one holds its address and nobody is paused. */
+export async function bringUp(
+  members: readonly Host[],
+  counter = 1,
+  change: Partial<AssignedInstance> = {},
+): Promise<void> {
+  await until('all agents report', () => members.every((host) => host.report()));
+  for (const host of members) host.assign(counter, [instanceFor(host, members, change)]);
+  await until('the group is up', () =>
+    members.every((host, index) => {
+      const [instance] = host.report()?.instances ?? [];
+      return instance?.pause === null && instance.state === (index === 0 ? 'MASTER' : 'BACKUP');
+    }),
+  );
 }
 
 /** An instance of the group "web" for one host among the members. */

@@ -1,0 +1,148 @@
+// Rule R1 on the wire: whoever was not running before begins paused. Each rule has its negative control.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Bench, bringUp, createBench, eventsOf, instanceFor, key, nth, until } from './bench.ts';
+import { vip, watchHolders } from './witness.ts';
+
+describe('joining', () => {
+  let bench: Bench;
+  before(async () => {
+    bench = await createBench(2);
+  });
+  after(() => bench.close());
+  beforeEach(async () => {
+    await bench.peer.start();
+    for (const host of bench.hosts) host.start();
+    await until('all agents report', () => bench.hosts.every((host) => host.report()));
+  });
+  afterEach(async () => {
+    for (const host of bench.hosts) {
+      await host.kill();
+      host.wipe();
+    }
+    await bench.peer.stop();
+  });
+  const first = () => nth(bench, 1);
+  const second = () => nth(bench, 2);
+  const pauseOf = (host: ReturnType<typeof first>) => host.report()?.instances[0]?.pause;
+
+  /** The first holds and does not list the second, who lists the first: it would hear nothing and take the address. */
+  const holderThatListsNobody = async () => {
+    await bringUp([first()]);
+    second().assign(1, [instanceFor(second(), bench.hosts, { peersConfirmed: false })]);
+    await until('the second runs paused', () => pauseOf(second()));
+  };
+
+  it('waits as long as the holder does not list the newcomer, and not an interval longer', async () => {
+    await holderThatListsNobody();
+    const holders = watchHolders(bench.hosts);
+    await until('it says who answers', () => pauseOf(second())?.reason === 'address-in-use', 10_000);
+    assert.match(pauseOf(second())?.detail ?? '', /10\.99\.0\.100 is answered by [0-9a-f:]{17}/);
+    assert.equal(second().report()?.problems[0]?.code, 'address-in-use');
+    first().assign(2, [instanceFor(first(), bench.hosts)]);
+    await until('the second takes part', () => second().report()?.instances[0]?.state === 'BACKUP');
+    await sleep(500);
+    assert.equal(await holders.stop(), 0);
+    assert.deepEqual(second().report()?.problems, []);
+    assert.equal(eventsOf(second(), 'pause-ended')[0]?.['by'], 'advert');
+  });
+
+  it('makes two holders without the pause: the negative control', async () => {
+    await holderThatListsNobody();
+    writeFileSync(`${second().runDir}/pause/web`, '0\n');
+    await until('both hold', () => first().held().length === 1 && second().held().length === 1, 5000);
+    const holders = watchHolders(bench.hosts);
+    await sleep(1000);
+    assert.ok((await holders.stop()) > 900);
+  });
+
+  it('ends by silence alone only when the peers are confirmed', async () => {
+    second().assign(1, [instanceFor(second(), bench.hosts, { peersConfirmed: false })]);
+    await until('paused', () => pauseOf(second())?.reason === 'joining');
+    await sleep(3000);
+    assert.equal(pauseOf(second())?.reason, 'joining');
+    assert.deepEqual(second().held(), []);
+    second().assign(2, [instanceFor(second(), bench.hosts)]);
+    await until('it holds', () => second().held().length === 1, 3000);
+    assert.equal(
+      eventsOf(second(), 'keepalived-phase').filter((line) => line['to'] === 'reloading').length,
+      0,
+    );
+  });
+
+  it('takes no silence of a dead link for proof', async () => {
+    bench.linkDown(second());
+    await until('the link is reported down', () => second().held().length === 0);
+    second().assign(1, [instanceFor(second(), bench.hosts)]);
+    bench.linkUp(second());
+    bench.linkDown(second());
+    await sleep(2500);
+    assert.equal(eventsOf(second(), 'pause-ended').length, 0);
+    bench.linkUp(second());
+    await until('it joins when the link is back', () => second().held().length === 1);
+  });
+
+  it('stays out of an address that a stranger has, until the stranger leaves', async () => {
+    bench.inLan('ip', 'addr', 'add', `${vip}/32`, 'dev', 'br0');
+    first().assign(1, [instanceFor(first(), [first()])]);
+    await until('address in use', () => pauseOf(first())?.reason === 'address-in-use');
+    assert.deepEqual(first().held(), []);
+    bench.inLan('ip', 'addr', 'del', `${vip}/32`, 'dev', 'br0');
+    await until('it holds', () => first().held().length === 1);
+    assert.deepEqual(first().report()?.problems, []);
+  });
+
+  it('happens anew when a group changes its virtual router id', async () => {
+    await bringUp(bench.hosts);
+    second().assign(2, [instanceFor(second(), bench.hosts, { vrid: 77 as never })]);
+    await until('it is paused', () => pauseOf(second()));
+    assert.equal(second().report()?.instances[0]?.vrid, 77);
+    assert.deepEqual(second().held(), []);
+  });
+
+  it('of all members at once, cold, without any coordinator, is done from what is kept on disk', async () => {
+    await bringUp(bench.hosts);
+    await bench.peer.stop();
+    for (const host of bench.hosts) await host.stop();
+    assert.deepEqual([first().held(), second().held()], [[], []]);
+    const holders = watchHolders(bench.hosts);
+    for (const host of bench.hosts) host.start();
+    await until('the first holds', () => first().held().length === 1 && second().held().length === 0, 10_000);
+    await until('both take part', () =>
+      bench.hosts.every((host) => eventsOf(host, 'pause-ended').length === 2),
+    );
+    assert.ok((await holders.stop()) < 100);
+    await bench.peer.start();
+    await until('both report again', () =>
+      bench.hosts.every((host) => host.report()?.applied?.counter === 1),
+    );
+  });
+
+  it('ignores a broken file on disk as a reported problem', async () => {
+    await bringUp([first()]);
+    await first().stop();
+    writeFileSync(`${first().stateDir}/assignment.json`, '{"node":"x","assignment":{"instances":[{');
+    first().start();
+    const problem = await until('the problem', () =>
+      first()
+        .report()
+        ?.problems.find((found) => found.code === 'state-unreadable'),
+    );
+    assert.match(problem.where, /assignment\.json/);
+    first().assign(1, [instanceFor(first(), [first()])]);
+    await until('it holds', () => first().held().length === 1);
+  });
+
+  it('is never asked for by a coordinator with another key: the handshake fails', async () => {
+    await bench.peer.stop();
+    await bench.peer.start(`not-${key}`);
+    await until(
+      'refused handshakes',
+      () => bench.peer.events().filter((event) => event.event === 'tls-error').length >= 2,
+    );
+    assert.ok(!bench.peer.events().some((event) => event.event === 'frame'));
+    assert.equal(eventsOf(first(), 'coordinator-lost').length <= 2, true, 'said at every attempt');
+  });
+});
