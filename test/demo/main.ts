@@ -93,15 +93,18 @@ async function run(options: Options): Promise<boolean> {
     view.stop();
     return true;
   }
-  let keep = false;
+  // A failed step is what one wants to look at; an interrupt takes everything away.
+  let keep = options.keep === true;
   try {
     return await interruptible(async (signal) => {
+      signal.addEventListener('abort', () => {
+        keep = false;
+      });
       const watch = async () => {
         sampler = await lab.holders(lab.vip);
       };
       const results = await demo(lab, view, watch, signal);
       const ok = results.every((result) => result.ok);
-      keep = options.keep === true;
       const fields = results.map(({ title: _, ok: __, ...step }) => step);
       if (options.json) writeFileSync(options.json, `${JSON.stringify({ ok, steps: fields }, null, 2)}\n`);
       view.say(ok ? '\nEvery step kept its bound.' : '\nA step missed its bound.');

@@ -131,10 +131,9 @@ export const steps: readonly Step[] = [
     title: `${newcomer.node} joins the Swarm and is labelled with the highest priority`,
     prepare: async (stage) => {
       const { lab } = stage;
+      if (lab.nodes().some(({ name }) => name === newcomer.node)) await unlabel(lab, newcomer.node);
+      else await lab.addNode('worker');
       await powered(stage, ['node1', 'node2', 'node3'], 'node1');
-      if (!lab.nodes().some(({ name }) => name === newcomer.node)) await lab.addNode('worker');
-      await unlabel(lab, newcomer.node);
-      await settled(stage, 'node1');
     },
     act: ({ lab, group }) => join(lab, newcomer.node, group, newcomer.priority),
     holder: newcomer.node,

@@ -16,7 +16,10 @@ export interface Bound {
   readonly outageMs: number;
   /** Not judged unless given: 0 for a step that must go unnoticed. */
   readonly lostProbes?: number;
-  /** Not judged unless given. */
+  /**
+   * Not judged unless given. Like an outage it is judged with the noise added: in a planned move the old holder drops
+   * the address when the new one's first advert has reached it and its process got a turn.
+   */
   readonly twoHoldersMs?: number;
 }
 
@@ -45,7 +48,8 @@ export function judge({ probe, holders }: Evidence, bound: Bound): Verdict {
   const isVoid = probe.controlGapMs > MAX_CONTROL_GAP_MS || probe.captureDropped > 0;
   const inTime = probe.longestGapMs <= bound.outageMs + probe.controlGapMs;
   const complete = bound.lostProbes === undefined || probe.lost <= bound.lostProbes;
-  const single = bound.twoHoldersMs === undefined || holders.twoHoldersMs <= bound.twoHoldersMs;
+  const single =
+    bound.twoHoldersMs === undefined || holders.twoHoldersMs <= bound.twoHoldersMs + probe.controlGapMs;
   return {
     // Without a single answer there was nothing to lose.
     ok: !isVoid && probe.received > 0 && inTime && complete && single,
