@@ -118,7 +118,7 @@ export function createApplier(deps: ApplierDeps): Applier {
       const { epoch, counter } = cached;
       log.info(
         { event: 'cached', generation: { epoch, counter } },
-        'no coordinator answers: the kept assignment is used',
+        'no assignment has come: the kept one is used',
       );
       void work();
     },

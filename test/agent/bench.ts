@@ -272,8 +272,8 @@ function createHost(name: string, index: number, program: string, peer: PeerWith
             event.node === nodeId && event.frame?.type === 'report',
         )?.frame,
     assign: (counter, instances, epoch = 1) =>
-      peer.send(nodeId, JSON.stringify({ type: 'assignment', epoch, counter, instances })),
-    sendText: (text) => peer.send(nodeId, text),
+      peer.send(nodeId, JSON.stringify({ type: 'assignment', epoch, counter, instances }), true),
+    sendText: (text) => peer.send(nodeId, text, false),
     async cleanUp() {
       for (const twin of twins) await twin.cleanUp();
       await host.kill();
@@ -284,7 +284,8 @@ function createHost(name: string, index: number, program: string, peer: PeerWith
 }
 
 interface PeerWithSend extends Peer {
-  send(node: string, text: string): void;
+  /** `keep`: say it again after a reconnect. */
+  send(node: string, text: string, keep: boolean): void;
 }
 
 function createPeer(lan: string): PeerWithSend {
@@ -315,7 +316,9 @@ function createPeer(lan: string): PeerWithSend {
       await closed;
     },
     events: () => events,
-    send: (node, text) => void child?.stdin?.write(`${JSON.stringify({ node, text })}\n`),
+    send: (node, text, keep) =>
+      void child?.stdin?.write(`${JSON.stringify({ node, text, keep })}
+`),
   };
 }
 

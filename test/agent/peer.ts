@@ -10,6 +10,8 @@ const say = (value: unknown) => process.stdout.write(`${JSON.stringify(value)}\n
 const options = { ...pskTlsOptions, pskCallback: () => Buffer.from(key) };
 const server = createServer(options);
 const sockets = new Map<string, WebSocket>();
+/** The last frame for each node: said again after a reconnect, as a coordinator does. */
+const last = new Map<string, string>();
 
 server.on('tlsClientError', (error) => say({ event: 'tls-error', message: error.message }));
 new WebSocketServer({ server, perMessageDeflate: false }).on('connection', (socket) => {
@@ -27,6 +29,8 @@ new WebSocketServer({ server, perMessageDeflate: false }).on('connection', (sock
         managers: managers.split(','),
       };
       socket.send(JSON.stringify(welcome));
+      const again = last.get(node);
+      if (again) socket.send(again);
     }
     say({ event: 'frame', node, frame });
   });
@@ -38,7 +42,8 @@ new WebSocketServer({ server, perMessageDeflate: false }).on('connection', (sock
 server.listen(Number(port), host, () => say({ event: 'listening' }));
 createInterface({ input: process.stdin })
   .on('line', (line) => {
-    const { node, text }: { node: string; text: string } = JSON.parse(line);
+    const { node, text, keep }: { node: string; text: string; keep: boolean } = JSON.parse(line);
+    if (keep) last.set(node, text);
     sockets.get(node)?.send(text);
   })
   .on('close', () => process.exit(0));
