@@ -22,6 +22,8 @@ export interface Member {
   wantedPriority: number;
   /** "label KEEPALIVED_PRIORITY" or "default". */
   priorityFrom: string;
+  /** False while nothing has been heard of the node's interfaces. */
+  reported: boolean;
   /** Where it takes part, or undefined while its agent has not reported, or has no fitting interface. */
   attachment: { interface: string; source: string } | undefined;
 }
@@ -53,6 +55,7 @@ export function membersFromLabels(
     byGroup.get(group.name)?.push({
       node: node.id,
       ...readPriority(context),
+      reported: reported !== undefined,
       attachment: reported && attach(reported, context),
     });
   }

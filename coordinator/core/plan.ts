@@ -18,7 +18,7 @@ export interface AgentView {
 export type Agents = ReadonlyMap<NodeId, AgentView>;
 
 export interface PlannedMember extends Member {
-  /** Final priority that keepalived is to get; undefined for a member that takes no part (reserve, no interface). */
+  /** Final priority that keepalived is to get; undefined for one that takes no part (reserve, no interface). */
   priority: number | undefined;
 }
 
@@ -79,9 +79,13 @@ function distribute(step: RolloutStep, assignments: Map<NodeId, AssignedInstance
   for (const [node, instance] of step.instances) assignments.get(node)?.push(instance);
 }
 
+/**
+ * A member that has not been heard yet keeps its rank: a coordinator that is new must not shift the others' priorities
+ * only because it does not know a dead node's interfaces.
+ */
 function prioritise(members: Member[]): PlannedMember[] {
   const able = members
-    .filter((member) => member.attachment !== undefined)
+    .filter((member) => member.attachment !== undefined || !member.reported)
     .sort((a, b) => b.wantedPriority - a.wantedPriority || a.node.localeCompare(b.node))
     .slice(0, maxActiveMembers);
   const priorities = assignPriorities(

@@ -69,6 +69,14 @@ describe('plan', () => {
     }
   });
 
+  it('moves no priority because a new coordinator has not heard a node yet', () => {
+    const known = plan(snapshot(three), all).assignments;
+    const { assignments } = plan(snapshot(three), connected({ 2: report(2), 3: report(3) }));
+    for (const n of [2, 3]) {
+      assert.equal(assignments.get(id(n))?.[0]?.priority, known.get(id(n))?.[0]?.priority);
+    }
+  });
+
   it('keeps at most 16 members active, the highest', () => {
     const many = Array.from({ length: 20 }, (_, index) => member(index + 1, String(100 + index)));
     const agents = connected(Object.fromEntries(many.map((_, index) => [index + 1, report(index + 1)])));
