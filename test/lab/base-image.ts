@@ -1,10 +1,11 @@
 // The base image of the lab: Debian by mmdebstrap plus a current LTS of Node, made from packages alone. It stands
 // in for `node:24-bookworm-slim`, so that building the project's images needs no account at an image registry.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import * as v from 'valibot';
 import { contentKey } from './cache.ts';
 import { docker } from './docker.ts';
 import { type LabNames, nodeDir } from './names.ts';
-import { attempt, run } from './run.ts';
+import { allDone, run } from './run.ts';
 
 /** The major with an LTS mark. Odd majors and the newest even one have none. */
 const NODE_MAJOR = 24;
@@ -49,11 +50,13 @@ async function readMachine(): Promise<MachineSettings> {
   const apt = dump.stdout
     .split('\n')
     .filter((line) => /^Acquire::(Check-|https?::.*(Proxy|CaInfo))/i.test(line));
+  // Asked outside of the project, so that its own .npmrc does not count as the machine's.
+  const listed = await run(['npm', 'config', 'list', '--long', '--json'], { cwd: '/' });
+  const settings = v.parse(v.record(v.string(), v.unknown()), JSON.parse(listed.stdout));
   const npm: string[] = [];
   for (const key of ['registry', 'cafile', 'https-proxy', 'proxy', 'noproxy']) {
-    // Asked outside of the project, so that its own .npmrc does not count as the machine's.
-    const value = (await attempt(['npm', 'config', 'get', key], { cwd: '/' })).stdout.trim();
-    if (value === '' || value === 'null' || value === 'undefined') continue;
+    const value = settings[key];
+    if (typeof value !== 'string' || value === '') continue;
     npm.push(`${key}=${key === 'cafile' ? CA_BUNDLE : value}`);
   }
   return { suite: release, sources, apt, npm };
@@ -129,7 +132,7 @@ async function layOutNode(work: string, machine: MachineSettings, signal: AbortS
       '--no-same-owner',
     ]);
   };
-  await Promise.all([
+  await allDone([
     unpack(`node-linux-${process.arch}@${NODE_MAJOR}`, `${work}/node`),
     unpack(`npm@${NPM_MAJOR}`, `${work}/npm`),
   ]);

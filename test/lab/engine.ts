@@ -24,18 +24,23 @@ export async function startNodeEngine(lab: LabNames, node: string, signal?: Abor
   });
 }
 
-/** Starts the engine that builds: in the host's network, for apt and npm, but without touching its rules. */
-export async function startBuilder(lab: LabNames, dataRoot: string, signal?: AbortSignal): Promise<void> {
+/** Starts an engine in the host's network, for work that needs apt and npm, without touching the host's rules. */
+export async function startHostEngine(
+  lab: LabNames,
+  part: string,
+  dataRoot: string,
+  signal?: AbortSignal,
+): Promise<void> {
   await startEngine({
     lab,
-    part: 'builder',
+    part,
     dataRoot,
     flags: [
       '--bridge=none',
       '--iptables=false',
       '--ip6tables=false',
       '--ip-forward=false',
-      `--cgroup-parent=${cgroupParent(lab, 'builder')}`,
+      `--cgroup-parent=${cgroupParent(lab, part)}`,
     ],
     signal,
   });

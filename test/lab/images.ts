@@ -6,9 +6,10 @@ import { BASE_NAME, type Base, describeBase, ensureBase } from './base-image.ts'
 import { builderData, contentKey, withCacheLock } from './cache.ts';
 import { killAll, removeCgroups } from './cgroups.ts';
 import { docker } from './docker.ts';
-import { startBuilder, stopEngine } from './engine.ts';
+import { startHostEngine, stopEngine } from './engine.ts';
 import { type LabNames, nodeDir, registryHost } from './names.ts';
 import { hasImage, startPushRegistry } from './registry.ts';
+import { makeSeed } from './seed.ts';
 
 export const PROJECT_ROOT = new URL('../..', import.meta.url).pathname.replace(/\/$/, '');
 
@@ -81,19 +82,25 @@ async function buildAll(
     await startBuilderOrAfresh(lab, say, signal);
     const baseImage = await ensureBase(lab, base, say, signal);
     const host = await startPushRegistry(lab, signal);
+    if (!hasImage(BASE_NAME, base.key)) await push(lab, baseImage, `${host}/${baseImage}`, signal);
+    await makeSeed(lab, base, host, signal);
     for (const { spec, tag } of todo) {
-      const local = spec.name === BASE_NAME ? baseImage : `${spec.name}:${tag}`;
-      if (spec.name !== BASE_NAME) await build(lab, spec, local, baseImage, say, signal);
-      const remote = `${host}/${spec.name}:${tag}`;
-      await docker(lab, 'builder', ['tag', local, remote], { signal });
-      await docker(lab, 'builder', ['push', '--quiet', remote], { signal, timeoutMs: 300_000 });
-      await docker(lab, 'builder', ['rmi', '--no-prune', remote], { signal });
+      if (spec.name === BASE_NAME) continue;
+      const local = `${spec.name}:${tag}`;
+      await build(lab, spec, local, baseImage, say, signal);
+      await push(lab, local, `${host}/${local}`, signal);
     }
   } finally {
     await stopEngine(lab, 'builder');
     await removeCgroups(lab, 'builder');
     rmSync(nodeDir(lab, 'builder'), { recursive: true, force: true });
   }
+}
+
+async function push(lab: LabNames, local: string, remote: string, signal: AbortSignal): Promise<void> {
+  await docker(lab, 'builder', ['tag', local, remote], { signal });
+  await docker(lab, 'builder', ['push', '--quiet', remote], { signal, timeoutMs: 300_000 });
+  await docker(lab, 'builder', ['rmi', '--no-prune', remote], { signal });
 }
 
 /** The builder's data outlives it and may have been damaged by a power cut of this very machine. */
@@ -103,13 +110,13 @@ async function startBuilderOrAfresh(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    await startBuilder(lab, builderData(), signal);
+    await startHostEngine(lab, 'builder', builderData(), signal);
   } catch (error) {
     if (signal.aborted) throw error;
     say(`the builder did not start with its old data, starting afresh: ${String(error).split('\n')[0]}`);
     await killAll(lab, 'builder');
     rmSync(builderData(), { recursive: true, force: true });
-    await startBuilder(lab, builderData(), signal);
+    await startHostEngine(lab, 'builder', builderData(), signal);
   }
 }
 

@@ -2,6 +2,7 @@
 // namespaces of this machine. This file wires the parts; each part has a file of its own.
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { type Base, describeBase } from './base-image.ts';
 import { cgroupTrees, inCgroup, killAll, removeCgroups } from './cgroups.ts';
 import { type ChaosVerb, wreak } from './chaos.ts';
 import { docker } from './docker.ts';
@@ -20,7 +21,8 @@ import {
 import { createLan, createNodeNetwork, inNamespace, namespacesOf, removeNetwork } from './network.ts';
 import { type ProbeOptions, type RunningProbe, startProbe } from './probe.ts';
 import { startLanRegistry } from './registry.ts';
-import { attempt, type RunOptions, type RunResult } from './run.ts';
+import { allDone, attempt, type RunOptions, type RunResult } from './run.ts';
+import { sow } from './seed.ts';
 import { createDir, isMounted, type LabState, readState, removeDir, writeState } from './state.ts';
 import { deployStack, ensureSecret, initSwarm, joinSwarm, labEnvironment, waitForNodes } from './swarm.ts';
 
@@ -126,23 +128,27 @@ export function createLab(options: LabOptions = {}): Lab {
     const members = all.map((node, k) => ({ index: node.index, manager: k < managers }));
     writeState(names, { name: names.name, phase: 'starting', nodes: members });
     say(`network: ${count} nodes on ${hostAddress(names, 0)}/24`);
+    const base = await describeBase();
     await createLan(names, signal);
     await startLanRegistry(names, signal);
-    await Promise.all(all.map((node) => createNodeNetwork(names, node, signal)));
+    await allDone(all.map((node) => createNodeNetwork(names, node, signal)));
     say('engines');
-    await Promise.all(all.map((node) => startNodeEngine(names, node.name, signal)));
+    await allDone(all.map((node) => startNode(node, base, signal)));
     const [first, ...others] = all;
     if (first === undefined) throw new Error('a lab needs at least one node');
     say(`swarm: ${managers} ${managers === 1 ? 'manager' : 'managers'}, ${count - managers} workers`);
     await initSwarm(names, first, signal);
     // Managers one at a time: raft takes one membership change at a time and refuses a second.
     for (const node of others.slice(0, managers - 1)) await joinSwarm(names, first, node, 'manager', signal);
-    await Promise.all(
-      others.slice(managers - 1).map((node) => joinSwarm(names, first, node, 'worker', signal)),
-    );
+    await allDone(others.slice(managers - 1).map((node) => joinSwarm(names, first, node, 'worker', signal)));
     await waitForNodes(names, first.name, count, signal);
     signal.throwIfAborted();
     writeState(names, { name: names.name, phase: 'up', nodes: members });
+  }
+
+  async function startNode(node: NodeNames, base: Base, signal: AbortSignal): Promise<void> {
+    await sow(names, base, node.name, signal);
+    await startNodeEngine(names, node.name, signal);
   }
 
   async function down(): Promise<void> {
@@ -170,7 +176,7 @@ export function createLab(options: LabOptions = {}): Lab {
       ...current,
       nodes: [...current.nodes, { index: node.index, manager: role === 'manager' }],
     });
-    await startNodeEngine(names, node.name, signal);
+    await startNode(node, await describeBase(), signal);
     await joinSwarm(names, via, node, role, signal);
     return node;
   }

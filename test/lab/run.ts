@@ -183,3 +183,15 @@ export async function until<T>(
     await delay(options.everyMs ?? 50);
   }
 }
+
+/**
+ * Like Promise.all, but never leaves one behind: it waits for all before it throws. What still ran after a failure
+ * would go on building while the clean-up takes down.
+ */
+export async function allDone<T>(work: Iterable<Promise<T>>): Promise<T[]> {
+  const results = await Promise.allSettled(work);
+  return results.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
+}
