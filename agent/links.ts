@@ -56,6 +56,7 @@ export function createLinks(deps: LinksDeps): Links {
       random: deps.random,
       onChange: deps.onChange,
       onWelcome: (welcome) => welcomed(name, welcome),
+      isTaken: (manager) => [...links.values()].some((link) => link.status().welcome?.node === manager),
       onAssignment(assignment) {
         if (deps.onAssignment(assignment)) {
           refusing.delete(name);
@@ -73,11 +74,8 @@ export function createLinks(deps: LinksDeps): Links {
 
   const welcomed = (name: string, welcome: Welcome) => {
     for (const [other, link] of links) {
-      if (other !== name && link.status().welcome?.node === welcome.node) {
-        // One manager, two names: it would close the older connection as replaced, for ever back and forth.
-        links.get(name)?.yieldToOther();
-        return;
-      }
+      // One manager under two names: it closes the older connection as replaced, so the newer one stays.
+      if (other !== name && link.status().welcome?.node === welcome.node) link.yieldToOther();
     }
     deps.onWelcome();
     const next = [...welcome.managers].sort();

@@ -71,13 +71,18 @@ export function createPauses(deps: PauseDeps): Pauses {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const file = (group: string) => `${dir}/${group}`;
 
+  const clearProblems = (group: string) => {
+    problems.clear('address-in-use', `group ${group}`);
+    problems.clear('cannot-listen', `group ${group}`);
+  };
+
   const forget = (group: string) => {
     const entry = entries.get(group);
     if (!entry) return;
     entry.stopped = true;
     entry.stopListening();
     entries.delete(group);
-    problems.clear('address-in-use', `group ${group}`);
+    clearProblems(group);
   };
 
   const feed = (entry: Entry, event: PauseEvent) => {
@@ -94,6 +99,7 @@ export function createPauses(deps: PauseDeps): Pauses {
     if (entry.state.phase === 'active') {
       writeWhole(file(group), '0\n');
       entry.stopListening();
+      clearProblems(group);
       const afterMs = Math.round(now() - before.sinceMs);
       log.info({ event: 'pause-ended', group, by: event.kind, afterMs }, 'takes part in the group');
     }
@@ -117,7 +123,7 @@ export function createPauses(deps: PauseDeps): Pauses {
     entry.stopListening = listenForAdvert(
       entry.instance,
       () => feed(entry, { kind: 'advert' }),
-      (why) => log.debug({ event: 'listening-failed', group, why }, 'cannot listen for adverts'),
+      (why) => problems.set(deafProblem(group, why)),
     );
   };
 
@@ -211,6 +217,18 @@ export function createPauses(deps: PauseDeps): Pauses {
       for (const group of [...entries.keys()]) forget(group);
     },
   };
+}
+
+function deafProblem(group: string, why: string) {
+  return {
+    code: 'cannot-listen',
+    severity: 'warning',
+    where: `group ${group}`,
+    group,
+    message: `expected to listen for the holder's adverts, found ${why}`,
+    instead: 'joins only when nobody answers for the address; tries again every second',
+    remedy: 'give the agent the capability NET_RAW, and perl-base if the image was changed',
+  } as const;
 }
 
 /** Anything but a clear 0 counts as paused: the safe reading. */

@@ -73,6 +73,7 @@ export function watchKernel(log: Log, onChange: () => void): KernelWatch {
   let text = '';
   let stopped = false;
   let dirty = false;
+  let lookedMs = Number.NEGATIVE_INFINITY;
   let reading: Promise<readonly KernelInterface[]> | undefined;
 
   const read = async () => {
@@ -98,8 +99,10 @@ export function watchKernel(log: Log, onChange: () => void): KernelWatch {
   const look = async () => {
     if (dirty) return;
     dirty = true;
-    // An address change comes as a handful of lines: one reading for all of them.
-    await sleep(10);
+    // An address change comes as a handful of lines: one reading for all of them. A host that starts a hundred
+    // containers sends thousands: at most ten readings a second.
+    await sleep(Math.max(10, lookedMs + 100 - performance.now()));
+    lookedMs = performance.now();
     // A reading that began before the event may have missed it.
     await reading;
     dirty = false;

@@ -14,12 +14,13 @@ import {
   type Welcome,
 } from '../../shared/protocol.ts';
 import { pskTlsOptions } from '../../shared/tls.ts';
+import type { NodeId } from '../../shared/words.ts';
 import { reconnectDelayMs } from '../core/backoff.ts';
 import { type Endpoint, endpointText } from '../core/endpoints.ts';
 
 const queueLimitBytes = 4_194_304;
-/** The same manager under a second name: look again much later. */
-const duplicateDelayMs = 60_000;
+/** The same manager under a second name: how often to look whether the other connection still stands. */
+const duplicateDelayMs = 10_000;
 
 export interface LinkDeps {
   readonly log: Log;
@@ -29,6 +30,8 @@ export interface LinkDeps {
   readonly onWelcome: (welcome: Welcome) => void;
   readonly onAssignment: (assignment: Assignment) => void;
   readonly onChange: () => void;
+  /** Whether another link talks to this manager already. */
+  readonly isTaken: (manager: NodeId) => boolean;
 }
 
 export interface LinkStatus {
@@ -42,7 +45,7 @@ export interface CoordinatorLink {
   /** Sends when connected and welcomed; drops the connection when the other side does not read. */
   send(text: string): void;
   status(): LinkStatus;
-  /** The other end turned out to be one we talk to already. */
+  /** A newer link talks to the same manager: this one waits until that one is gone. */
   yieldToOther(): void;
   close(): void;
 }
@@ -58,7 +61,8 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
   let saidError: string | null = null;
   let closed = false;
   let retryTimer: NodeJS.Timeout | undefined;
-  let duplicate = false;
+  /** The manager that another link talks to, while this one waits. */
+  let yielded: NodeId | null = null;
 
   const options: ClientOptions & Pick<ConnectionOptions, 'pskCallback'> = {
     ...pskTlsOptions,
@@ -71,6 +75,11 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
   };
 
   const connect = () => {
+    if (yielded && deps.isTaken(yielded)) {
+      retryTimer = setTimeout(connect, duplicateDelayMs);
+      return;
+    }
+    yielded = null;
     const current = new WebSocket(`wss://${name}/`, options);
     socket = current;
     let heard = performance.now();
@@ -136,6 +145,7 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
 
   const ended = (code: number, reason: string) => {
     const was = welcome !== null;
+    if (code === closeCode.replaced) yielded = welcome?.node ?? yielded;
     welcome = null;
     socket = undefined;
     if (closed) return;
@@ -145,9 +155,7 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
       saidError = why;
       log.warn({ event: 'coordinator-lost', endpoint: name, why }, 'no connection to this coordinator');
     }
-    const delayMs =
-      duplicate || code === closeCode.replaced ? duplicateDelayMs : reconnectDelayMs(attempt, deps.random());
-    duplicate = false;
+    const delayMs = yielded ? duplicateDelayMs : reconnectDelayMs(attempt, deps.random());
     attempt += 1;
     retryTimer = setTimeout(connect, delayMs);
     deps.onChange();
@@ -166,7 +174,7 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
     },
     status: () => ({ connected: welcome !== null, welcome, badFrames, lastError }),
     yieldToOther() {
-      duplicate = true;
+      yielded = welcome?.node ?? null;
       socket?.close(1000, 'connected to this manager already');
     },
     close() {

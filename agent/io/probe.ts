@@ -44,31 +44,59 @@ async function askAddress(virtual: string, link: string): Promise<Answer> {
   };
 }
 
-/** A capture filter for adverts from the instance's peers, to its own source, priority 0 ("I stop") left out. */
-export function advertFilter(instance: Pick<Instance, 'source' | 'peers' | 'vrid'>): string {
-  const from = instance.peers.map((peer) => `src host ${peer.address}`).join(' or ');
-  // Offsets: VRID is byte 1 of the VRRP header, priority byte 2 (RFC 5798 §5.1).
-  const header =
-    familyOf(instance.source) === 4
-      ? `ip proto 112 and ip[((ip[0]&0xf)<<2)+1]=${instance.vrid} and ip[((ip[0]&0xf)<<2)+2]!=0`
-      : `ip6 proto 112 and ip6[41]=${instance.vrid} and ip6[42]!=0`;
-  return `${header} and dst host ${instance.source} and (${from})`;
+/**
+ * Ends with 0 at the first advert with the VRID, from one of the peers, to our own source, on the interface; priority
+ * 0 ("I stop") does not count. Arguments: 4 or 6, interface, source, VRID, peers.
+ *
+ * It hears exactly what keepalived hears, a raw socket behind the host's firewall. A packet capture sits before the
+ * firewall: it would hear a holder that keepalived cannot hear, and so make a second one. Perl is in every Debian
+ * (perl-base is essential), and unlike tcpdump it needs no capability but NET_RAW. RFC 5798 §5.1 for the offsets.
+ */
+const hearAdvert = String.raw`
+use strict; use warnings; use Socket qw(:all);
+my ($family, $device, $source, $vrid, @peers) = @ARGV;
+my $six = $family == 6;
+my $af = $six ? AF_INET6 : AF_INET;
+socket(my $raw, $af, SOCK_RAW, 112) or die "raw socket: $!\n";
+setsockopt($raw, SOL_SOCKET, 25, "$device\0") or die "interface $device: $!\n";
+my $own = inet_pton($af, $source);
+bind($raw, $six ? pack_sockaddr_in6(0, $own) : pack_sockaddr_in(0, $own)) or die "address $source: $!\n";
+my %peer = map { inet_pton($af, $_) => 1 } @peers;
+while (defined(my $from = recv($raw, my $packet, 65535, 0))) {
+  my $sender = $six ? (unpack_sockaddr_in6($from))[1] : (unpack_sockaddr_in($from))[1];
+  next unless $peer{$sender};
+  substr($packet, 0, 4 * (ord($packet) & 15)) = '' unless $six;
+  my (undef, $id, $priority) = unpack 'C3', $packet;
+  exit 0 if defined $priority && $id == $vrid && $priority > 0;
 }
+die "receive: $!\n";
+`;
 
-/** Waits for the first such advert. Returns how to stop waiting. */
+/** Waits for the first advert. Returns how to stop waiting. */
 export function listenForAdvert(
   instance: Pick<Instance, 'source' | 'peers' | 'vrid' | 'interface'>,
   onHeard: () => void,
   onFailed: (why: string) => void,
 ): () => void {
   if (instance.peers.length === 0) return () => undefined;
+  const peers = instance.peers.map((peer) => peer.address);
+  const family = String(familyOf(instance.source));
+  const args = [
+    '-e',
+    hearAdvert,
+    family,
+    instance.interface,
+    instance.source,
+    String(instance.vrid),
+    ...peers,
+  ];
   let stopped = false;
   let child: ChildProcess | undefined;
   let timer: NodeJS.Timeout | undefined;
   const listen = () => {
     let words = '';
     let failure: string | undefined;
-    child = spawnTied('tcpdump', ['-lntp', '-i', instance.interface, '-c', '1', advertFilter(instance)]);
+    child = spawnTied('perl', args);
     child.stdout?.resume();
     child.stderr?.on('data', (data) => {
       words = `${words}${data}`.slice(-500);
@@ -79,7 +107,7 @@ export function listenForAdvert(
     child.on('close', (code) => {
       if (stopped) return;
       if (code === 0) return onHeard();
-      onFailed(failure ?? words.trim());
+      onFailed(failure ?? (words.trim() || `exit code ${code}`));
       timer = setTimeout(listen, 1000);
     });
   };

@@ -195,15 +195,10 @@ function createHost(name: string, index: number, program: string, peer: PeerWith
     start(env = {}) {
       // /run is a tmpfs of the container: gone with it.
       rmSync(runDir, { recursive: true, force: true });
-      const command = [
-        'unshare',
-        '--pid',
-        '--fork',
-        '--kill-child',
-        '--mount-proc',
-        'sh',
-        `${program}/init.sh`,
-      ];
+      const world = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
+      // As in the container: nothing but these two capabilities.
+      const capabilities = ['setpriv', '--bounding-set=-all,+net_admin,+net_raw', '--no-new-privs', '--'];
+      const command = [...world, ...capabilities, 'sh', `${program}/init.sh`];
       child = spawn('nsenter', [...inside(name), ...command], {
         stdio: ['ignore', 'pipe', 'pipe'],
         env: {

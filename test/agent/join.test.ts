@@ -1,9 +1,20 @@
 // Rule R1 on the wire: whoever was not running before begins paused. Each rule has its negative control.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { chmodSync, statSync, writeFileSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Bench, bringUp, createBench, eventsOf, instanceFor, key, nth, until } from './bench.ts';
+import type { AssignedInstance } from '../../shared/protocol.ts';
+import {
+  type Bench,
+  bringUp,
+  createBench,
+  eventsOf,
+  type Host,
+  instanceFor,
+  key,
+  nth,
+  until,
+} from './bench.ts';
 import { vip, watchHolders } from './witness.ts';
 
 describe('joining', () => {
@@ -47,6 +58,81 @@ describe('joining', () => {
     assert.equal(await holders.stop(), 0);
     assert.deepEqual(second().report()?.problems, []);
     assert.equal(eventsOf(second(), 'pause-ended')[0]?.['by'], 'advert');
+  });
+
+  it('waits for adverts of IPv6 as it does for those of IPv4', async () => {
+    const six = (host: Host, members: readonly Host[], change: Partial<AssignedInstance> = {}) =>
+      instanceFor(host, members, {
+        source: host.address6,
+        peers: members
+          .filter((member) => member !== host)
+          .map((member) => ({ node: member.nodeId, address: member.address6 })),
+        addresses: ['fd99::100/128'],
+        ...change,
+      });
+    first().assign(1, [six(first(), [first()])]);
+    await until('the first holds', () => first().held().length === 1);
+    second().assign(1, [six(second(), bench.hosts, { peersConfirmed: false })]);
+    await until('it says who answers', () => pauseOf(second())?.reason === 'address-in-use', 10_000);
+    assert.match(pauseOf(second())?.detail ?? '', /fd99::100 is answered by [0-9a-f:]{17}/);
+    first().assign(2, [six(first(), bench.hosts)]);
+    await until('the second takes part', () => second().report()?.instances[0]?.state === 'BACKUP');
+    assert.equal(eventsOf(second(), 'pause-ended')[0]?.['by'], 'advert');
+    assert.deepEqual([first().held(), second().held()], [['fd99::100/128'], []]);
+  });
+
+  it('does not trust adverts that the firewall of its host hides from keepalived', async () => {
+    await bringUp([first()]);
+    first().assign(2, [instanceFor(first(), bench.hosts)]);
+    second().exec(
+      'nft',
+      'add table ip t; add chain ip t i { type filter hook input priority 0; }; add rule ip t i ip protocol 112 drop',
+    );
+    second().assign(2, [instanceFor(second(), bench.hosts)]);
+    await until('it says who answers', () => pauseOf(second())?.reason === 'address-in-use', 10_000);
+    assert.deepEqual(second().held(), []);
+    second().exec('nft', 'delete table ip t');
+    await until('it takes part', () => second().report()?.instances[0]?.state === 'BACKUP');
+  });
+
+  it('works with a password, which neither a log line nor a report tells', async () => {
+    await bringUp(bench.hosts, 1, { version: 2, intervalMs: 1000, password: 's3cret-8' });
+    await sleep(1500);
+    assert.deepEqual([first().held(), second().held()], [[`${vip}/32`], []]);
+    const all = JSON.stringify([bench.peer.events(), ...bench.hosts.map((host) => host.log())]);
+    assert.ok(!all.includes('s3cret-8'));
+    const modes = ['assignment.json', 'owned.json'].map(
+      (file) => statSync(`${first().stateDir}/${file}`).mode & 0o777,
+    );
+    assert.deepEqual(modes, [0o600, 0o600]);
+  });
+
+  it('goes on with a problem when the volume cannot be written', async () => {
+    await first().stop();
+    chmodSync(first().stateDir, 0o500);
+    first().start();
+    first().assign(1, [instanceFor(first(), [first()])]);
+    await until('it holds', () => first().held().length === 1);
+    const codes = first()
+      .report()
+      ?.problems.map((found) => found.code);
+    assert.ok(codes?.includes('state-not-saved'), String(codes));
+  });
+
+  it('talks to a manager once, even under two names', async () => {
+    await first().stop();
+    first().start({ COORDINATORS: '10.99.0.254, 10.99.0.253' });
+    bench.inLan('ip', 'addr', 'add', '10.99.0.253/24', 'dev', 'br0');
+    const hellos = () =>
+      bench.peer.events().filter((event) => event.node === first().nodeId && event.frame?.type === 'hello')
+        .length;
+    const before = hellos();
+    await until('both names are tried', () => hellos() >= before + 2);
+    await sleep(2000);
+    assert.equal(hellos(), before + 2);
+    const seen = bench.peer.events().length;
+    await until('reports go on', () => bench.peer.events().length > seen + 1);
+    bench.inLan('ip', 'addr', 'del', '10.99.0.253/24', 'dev', 'br0');
   });
 
   it('makes two holders without the pause: the negative control', async () => {

@@ -39,7 +39,7 @@ new WebSocketServer({ server, perMessageDeflate: false }).on('connection', (sock
     say({ event: 'close', node, code });
   });
 });
-server.listen(Number(port), host, () => say({ event: 'listening' }));
+server.listen(Number(port), '0.0.0.0', () => say({ event: 'listening' }));
 createInterface({ input: process.stdin })
   .on('line', (line) => {
     const { node, text, keep }: { node: string; text: string; keep: boolean } = JSON.parse(line);

@@ -14,7 +14,6 @@ import {
   orphansOf,
   visibleInterfaces,
 } from '../../agent/core/kernel.ts';
-import { advertFilter } from '../../agent/io/probe.ts';
 
 describe('a line of the notify FIFO', () => {
   it('tells states, priorities, deletions and second masters', () => {
@@ -165,15 +164,5 @@ describe("the kernel's addresses", () => {
     assert.ok(isAnchor('127.112.0.51/32') && isAnchor('100::ff00:33/128'));
     for (const other of ['127.0.0.1/8', '127.112.1.51/32', '100::1/128', '10.0.0.1/32'])
       assert.ok(!isAnchor(other), other);
-  });
-});
-
-describe('the capture filter for adverts', () => {
-  it('names VRID, own source and every peer, and leaves out priority 0', () => {
-    const peers = ['10.0.0.2', '10.0.0.3'].map((address) => ({ node: 'x' as never, address }));
-    assert.equal(
-      advertFilter({ source: '10.0.0.1', peers, vrid: 51 as never }),
-      'ip proto 112 and ip[((ip[0]&0xf)<<2)+1]=51 and ip[((ip[0]&0xf)<<2)+2]!=0 and dst host 10.0.0.1 and (src host 10.0.0.2 or src host 10.0.0.3)',
-    );
   });
 });
