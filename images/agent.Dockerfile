@@ -17,7 +17,7 @@ FROM ${BASE_IMAGE}
 # Before the sources: this layer changes with Debian, not with us.
 RUN apt-get update \
   && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-    iproute2 iputils-arping keepalived ndisc6 tcpdump \
+    iproute2 iputils-arping keepalived ndisc6 \
   && rm -rf /var/lib/apt/lists/* /etc/keepalived/*
 COPY --from=build /src/dist/agent.js /src/dist/agent.js.map /src/dist/keepalived.conf.njk /opt/swarm-vip/
 COPY agent/init.sh /opt/swarm-vip/init.sh
