@@ -88,6 +88,9 @@ async function buildAll(
       if (spec.name === BASE_NAME) continue;
       const local = `${spec.name}:${tag}`;
       await build(lab, spec, local, baseImage, say, signal);
+      // Under a key that is not its content's, a wrong image would be served for ever.
+      if (tagOf(spec, base) !== tag)
+        throw new Error(`the sources of ${spec.name} changed while it was built: try again`);
       await push(lab, local, `${host}/${local}`, signal);
     }
   } finally {
