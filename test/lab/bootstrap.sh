@@ -69,7 +69,7 @@ if [ -n "$missing" ]; then
   fi
   rm -f "$log"
   # Installed by us for the lab alone: must not begin to run at the next boot either.
-  if [ -d /run/systemd/system ]; then
+  if command -v systemctl >/dev/null 2>&1; then
     for package in $missing; do
       case $package in
       docker.io) units="docker.service docker.socket containerd.service" ;;
