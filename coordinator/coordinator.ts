@@ -15,7 +15,7 @@ import { type Plan, plan } from './core/plan.ts';
 import { activeCoordinator, managerAddresses, nodeName, type Snapshot } from './core/snapshot.ts';
 import { type Status, status } from './core/status.ts';
 import type { Refusal } from './io/agent-server.ts';
-import type { Swarm } from './io/swarm.ts';
+import { activeLabel, type Swarm } from './io/swarm.ts';
 
 export interface CoordinatorDeps {
   self: NodeId;
@@ -37,6 +37,7 @@ export interface Coordinator {
   gone(node: NodeId): void;
   /** Undefined until the first good read of Swarm. */
   status(): Status | undefined;
+  snapshot(): Snapshot | undefined;
 }
 
 /** How long a newly active coordinator waits for the agents of labelled nodes, to learn what runs before it plans. */
@@ -70,7 +71,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
 
   function replan(): void {
     if (!snapshot) return;
-    current = plan(snapshot, records);
+    current = plan(snapshot, records, now());
     logProblems();
     if (role !== 'active' || epoch === undefined) return;
     const patienceMs = activeSinceMs + settleMs - now();
@@ -131,7 +132,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     const active = activeCoordinator(read);
     if (active === self && role === 'standby') {
       try {
-        epoch = await swarm.claimEpoch(self, new Date(now()).toISOString());
+        epoch = await swarm.setLabel(self, activeLabel, new Date(now()).toISOString());
       } catch (error) {
         log.warn(
           { event: 'claim-failed', error: String(error) },
@@ -223,6 +224,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       log.warn({ event: 'agent-gone', node: record.hello.hostname, id: node }, 'agent disconnected');
       replanSoon();
     },
+
+    snapshot: () => snapshot,
 
     status() {
       if (!snapshot) return undefined;

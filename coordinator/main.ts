@@ -1,9 +1,10 @@
 // Composition root of the coordinator: makes the real dependencies and connects them.
 import { setTimeout as delay } from 'node:timers/promises';
-import { createHttpServer, json, listenTcp, listenUnix } from '../shared/io/http.ts';
+import { type Actions, createHttpServer, json, listenTcp, listenUnix } from '../shared/io/http.ts';
 import { createLog, type Log } from '../shared/io/log.ts';
 import { SettingError } from '../shared/io/settings.ts';
 import { version } from '../shared/version.ts';
+import { createActions } from './actions.ts';
 import { type Config, readConfig } from './config.ts';
 import { type Coordinator, createCoordinator } from './coordinator.ts';
 import { createAgentServer } from './io/agent-server.ts';
@@ -37,7 +38,7 @@ async function main(): Promise<void> {
     now: Date.now,
   });
 
-  const http = await serveHttp(config, coordinator);
+  const http = await serveHttp(config, coordinator, createActions({ coordinator, swarm, log }));
   // Agents are admitted by what Swarm says of them, so the port opens with the first good read.
   let open = false;
   const looks = startLookLoop(async () => {
@@ -62,7 +63,7 @@ async function main(): Promise<void> {
   process.once('SIGINT', shutDown);
 }
 
-async function serveHttp(config: Config, coordinator: Coordinator) {
+async function serveHttp(config: Config, coordinator: Coordinator, actions: Actions) {
   const metrics = createMetrics(version);
   const unread = () => json(503, { error: 'Swarm has not been read yet' });
   const routes = {
@@ -83,7 +84,7 @@ async function serveHttp(config: Config, coordinator: Coordinator) {
       return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8' as const, body };
     },
   };
-  const servers = [createHttpServer(routes), createHttpServer(routes)] as const;
+  const servers = [createHttpServer(routes), createHttpServer(routes, actions)] as const;
   await listenTcp(servers[0], config.httpListen);
   await listenUnix(servers[1], config.socketPath);
   return servers;

@@ -71,6 +71,11 @@ export const AssignedInstance = v.object({
    * nobody holds the addresses. Without it a paused instance resumes only when it hears the holder.
    */
   peersConfirmed: v.boolean(),
+  /**
+   * The operator wants this node to hold nothing. `relieved`: a holder lowers its priority and goes on until another
+   * member has taken over; `now`: it stops at once, even if nobody does.
+   */
+  standAside: v.optional(v.picklist(['relieved', 'now'])),
 });
 export type AssignedInstance = v.InferOutput<typeof AssignedInstance>;
 
@@ -79,7 +84,7 @@ export type VrrpState = v.InferOutput<typeof VrrpState>;
 
 /** Why an instance is held back (keepalived shows FAULT), in the agent's words. */
 export const Pause = v.object({
-  reason: v.picklist(['joining', 'address-in-use', 'removing']),
+  reason: v.picklist(['joining', 'address-in-use', 'standing-aside']),
   detail: Words,
   sinceMs: count,
 });

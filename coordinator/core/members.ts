@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import type { Problem } from '../../shared/problem.ts';
 import type { NetworkInterface } from '../../shared/protocol.ts';
 import { canonicalAddress, familyOf, InterfaceName, inSubnet, type NodeId } from '../../shared/words.ts';
+import { type Drain, readDrain } from './drain.ts';
 import { type Group, type Groups, readable } from './groups.ts';
 import { nodeName, type Snapshot, type SwarmNode } from './snapshot.ts';
 
@@ -26,6 +27,8 @@ export interface Member {
   reported: boolean;
   /** Where it takes part, or undefined while its agent has not reported, or has no fitting interface. */
   attachment: { interface: string; source: string } | undefined;
+  /** The operator wants the node to hold nothing. */
+  drain: Drain | undefined;
 }
 
 export interface Memberships {
@@ -38,10 +41,13 @@ export function membersFromLabels(
   snapshot: Snapshot,
   { groups, named }: Groups,
   interfaces: ReadonlyMap<NodeId, readonly NetworkInterface[]>,
+  nowMs: number,
 ): Memberships {
   const problems: Problem[] = [];
   const byGroup = new Map<string, Member[]>(groups.map((group) => [group.name, []]));
   for (const node of snapshot.nodes) {
+    const { drain, problem } = readDrain(snapshot, node, nowMs);
+    if (problem) problems.push(problem);
     const name = node.labels[label.group]?.trim();
     if (name === undefined || name === '') continue;
     const where = (key: string) => `node ${nodeName(snapshot, node.id)}, label ${key}`;
@@ -57,6 +63,7 @@ export function membersFromLabels(
       ...readPriority(context),
       reported: reported !== undefined,
       attachment: reported && attach(reported, context),
+      drain,
     });
   }
   for (const group of groups) {

@@ -39,7 +39,7 @@ export interface Plan {
 /** At most this many members of a group are active at once; the rest wait in reserve. */
 export const maxActiveMembers = 16;
 
-export function plan(snapshot: Snapshot, agents: Agents): Plan {
+export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
   const interfaces = new Map<NodeId, readonly NetworkInterface[]>();
   for (const [node, { report }] of agents) if (report) interfaces.set(node, report.interfaces);
 
@@ -48,7 +48,7 @@ export function plan(snapshot: Snapshot, agents: Agents): Plan {
   const groups = defined.groups.flatMap((group) =>
     withoutNodeAddresses(snapshot, group, agents, interfaces, problems),
   );
-  const memberships = membersFromLabels(snapshot, { ...defined, groups }, interfaces);
+  const memberships = membersFromLabels(snapshot, { ...defined, groups }, interfaces, nowMs);
   const vrids = allocateVrids(groups, learntVrids(agents));
   problems.push(...memberships.problems, ...vrids.problems);
 

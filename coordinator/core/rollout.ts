@@ -46,7 +46,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
   );
   const instances = new Map<NodeId, AssignedInstance>();
   const waiting: Waiting[] = [];
-  for (const { node, attachment } of taking) {
+  for (const { node, attachment, drain } of taking) {
     if (!inReach(agents, node) || !attachment) continue;
     const peers = everyone.filter((peer) => peer.node !== node && peer.address !== attachment.source);
     const unconfirmed = peers
@@ -70,6 +70,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
         ? {}
         : { password: group.password as NonNullable<AssignedInstance['password']> }),
       peersConfirmed: unconfirmed.length === 0,
+      ...(drain ? { standAside: drain.force ? 'now' : 'relieved' } : {}),
     });
   }
   return { instances, waiting };

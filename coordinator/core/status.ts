@@ -4,6 +4,7 @@ import type { Generation, Report, RunningInstance, VrrpState } from '../../share
 import { masterDownMs } from '../../shared/timers.ts';
 import type { NodeId } from '../../shared/words.ts';
 import { type AgentRecord, type AgentRecords, holdersOf } from './agents.ts';
+import type { Drain } from './drain.ts';
 import type { Plan, PlannedGroup, PlannedMember } from './plan.ts';
 import type { Waiting } from './rollout.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -27,6 +28,8 @@ export interface MemberStatus extends NodeRef {
   eligible: boolean;
   /** Why not, in words. */
   note: string | null;
+  /** The operator's intent that it hold nothing. */
+  drain: { reason: string; until: string | null; force: boolean } | null;
 }
 
 export interface GroupStatus {
@@ -152,7 +155,7 @@ function groupStatus(
 function groupVerdict(holders: number, members: readonly MemberStatus[]): Verdict {
   if (holders > 1) return 'TWO HOLDERS';
   if (holders === 0) return 'NO HOLDER';
-  return members.every(({ eligible }) => eligible) ? 'OK' : 'DEGRADED';
+  return members.every(({ eligible, drain }) => eligible || drain !== null) ? 'OK' : 'DEGRADED';
 }
 
 const severity: readonly Verdict[] = ['OK', 'DEGRADED', 'NO HOLDER', 'TWO HOLDERS'];
@@ -163,13 +166,13 @@ const runs = (record: AgentRecord | undefined, group: string): RunningInstance |
   record?.report?.instances.find((instance) => instance.group === group);
 
 function memberStatus(
-  { wantedPriority, priorityFrom, attachment, priority }: PlannedMember,
+  { wantedPriority, priorityFrom, attachment, priority, drain }: PlannedMember,
   group: string,
   record: AgentRecord | undefined,
   ref: NodeRef,
 ): MemberStatus {
   const running = runs(record, group);
-  const note = memberNote(record, running, priority !== undefined);
+  const note = memberNote(record, running, priority !== undefined, drain);
   return {
     ...ref,
     state: record?.connected ? (running?.state ?? 'NONE') : 'UNKNOWN',
@@ -180,6 +183,7 @@ function memberStatus(
     source: attachment?.source ?? null,
     eligible: note === null,
     note,
+    drain: drain ? { reason: drain.reason, until: isoTime(drain.untilMs), force: drain.force } : null,
   };
 }
 
@@ -187,7 +191,9 @@ function memberNote(
   record: AgentRecord | undefined,
   running: RunningInstance | undefined,
   takesPart: boolean,
+  drain: Drain | undefined,
 ): string | null {
+  if (drain) return drainNote(record, running, drain);
   if (!record?.connected) return 'agent not connected';
   if (!takesPart)
     return record.report ? 'no interface for the address, or in reserve' : 'agent has not reported yet';
@@ -196,6 +202,21 @@ function memberNote(
   if (running.state === 'FAULT') return 'keepalived reports a fault';
   return null;
 }
+
+function drainNote(
+  record: AgentRecord | undefined,
+  running: RunningInstance | undefined,
+  drain: Drain,
+): string {
+  const why = drain.reason === '' ? '' : `: ${drain.reason}`;
+  const until = isoTime(drain.untilMs);
+  const intent = `drained${why}${until === null ? '' : ` until ${until}`}`;
+  if (!record?.connected) return `${intent}; agent not connected`;
+  return running?.state === 'MASTER' ? `${intent}; holds on until another member takes over` : intent;
+}
+
+const isoTime = (ms: number | undefined): string | null =>
+  ms === undefined ? null : new Date(ms).toISOString();
 
 function agentStatus(ref: NodeRef, record: AgentRecord, plan: Plan, nowMs: number): AgentStatus {
   const { hello, report } = record;

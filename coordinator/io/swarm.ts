@@ -25,6 +25,9 @@ const RawNode = v.object({
     v.object({ Leader: v.optional(v.boolean(), false), Addr: v.optional(v.string(), '') }),
   ),
 });
+/** What a write needs; the rest of the specification is kept as it is. */
+const WritableNode = v.object({ Version: v.object({ Index: v.number() }), Spec: v.looseObject({ Labels }) });
+const maxAttempts = 5;
 type RawNode = v.InferOutput<typeof RawNode>;
 const RawService = v.object({
   ID: v.string(),
@@ -47,8 +50,11 @@ export interface Swarm {
   snapshot(): Promise<Snapshot>;
   /** This engine's node id. */
   ownNode(): Promise<NodeId>;
-  /** Writes the label on the node; the version index that raft gave the write is returned. */
-  claimEpoch(node: NodeId, since: string): Promise<number>;
+  /**
+   * Sets a label of a node, or takes it away (undefined), and returns the version index that raft gave the write.
+   * Tries again when somebody else wrote in between. @throws when Swarm has no quorum
+   */
+  setLabel(node: NodeId, key: string, value: string | undefined): Promise<number>;
   /** Calls back whenever something may have changed. Reconnects by itself; a silent end is what re-reads are for. */
   watch(lookAgain: () => void, signal: AbortSignal): void;
 }
@@ -98,14 +104,19 @@ export function createSwarm(socketPath: string, ownService: string | undefined):
       return v.parse(Info, await info(limit())).Swarm.NodeID;
     },
 
-    async claimEpoch(node, since) {
+    async setLabel(node, key, value) {
       const handle = docker.getNode(node);
-      const before: { Version: { Index: number }; Spec: { Labels?: Record<string, string> } } =
-        await handle.inspect(limit());
-      const spec = { ...before.Spec, Labels: { ...before.Spec.Labels, [activeLabel]: since } };
-      await handle.update({ ...limit(), _query: { version: before.Version.Index }, _body: spec });
-      const after = v.parse(RawNode, await handle.inspect(limit()));
-      return after.Version.Index;
+      for (let attempt = 1; ; attempt++) {
+        const { Version, Spec } = v.parse(WritableNode, await handle.inspect(limit()));
+        const { [key]: _, ...others } = Spec.Labels ?? {};
+        const spec = { ...Spec, Labels: value === undefined ? others : { ...others, [key]: value } };
+        try {
+          await handle.update({ ...limit(), _query: { version: Version.Index }, _body: spec });
+          return v.parse(WritableNode, await handle.inspect(limit())).Version.Index;
+        } catch (error) {
+          if (attempt >= maxAttempts || !String(error).includes('out of sequence')) throw error;
+        }
+      }
     },
 
     watch(lookAgain, signal) {

@@ -2,9 +2,8 @@
 // group notices.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { plan } from '../../coordinator/core/plan.ts';
 import type { CoordinatorService, SwarmNode } from '../../coordinator/core/snapshot.ts';
-import { connected, id, member, node, report, running, service, snapshot } from './world.ts';
+import { connected, id, member, node, plan, report, running, service, snapshot } from './world.ts';
 
 const bystander = service(
   { KEEPALIVED_GROUP: 'db', KEEPALIVED_VIRTUAL_IPS: '10.0.0.200' },

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as v from 'valibot';
-import { plan } from '../../coordinator/core/plan.ts';
 import { Assignment } from '../../shared/protocol.ts';
-import { connected, id, ip, member, node, report, running, service, snapshot } from './world.ts';
+import { connected, id, ip, member, node, plan, report, running, service, snapshot } from './world.ts';
 
 const all = connected({ 1: report(1), 2: report(2), 3: report(3) });
 const three = [member(1, '120'), member(2, '110'), member(3, '100')];

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type AgentRecord, greeted, holdersOf, reported } from '../../coordinator/core/agents.ts';
-import { plan } from '../../coordinator/core/plan.ts';
 import { activeCoordinator } from '../../coordinator/core/snapshot.ts';
 import { status } from '../../coordinator/core/status.ts';
 import type { RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
-import { id, member, node, report, running, service, snapshot } from './world.ts';
+import { id, member, node, plan, report, running, service, snapshot } from './world.ts';
 
 describe('activeCoordinator', () => {
   const nodes = [

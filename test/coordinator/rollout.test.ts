@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Agents, plan } from '../../coordinator/core/plan.ts';
+import type { Agents } from '../../coordinator/core/plan.ts';
 import type { AssignedInstance } from '../../shared/protocol.ts';
-import { connected, id, ip, member, node, report, running, snapshot } from './world.ts';
+import { connected, id, ip, member, node, plan, report, running, snapshot } from './world.ts';
 
 const nodes = [member(1, '120'), member(2, '110'), member(3, '100')];
 

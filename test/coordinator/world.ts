@@ -1,5 +1,5 @@
 // A small vocabulary for coordinator tests: snapshots and reports in a line each.
-import type { Agents } from '../../coordinator/core/plan.ts';
+import { type Agents, type Plan, plan as planAt } from '../../coordinator/core/plan.ts';
 import type { CoordinatorService, Snapshot, SwarmNode } from '../../coordinator/core/snapshot.ts';
 import type { AssignedInstance, Report, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
@@ -81,3 +81,6 @@ export function running(assigned: AssignedInstance, more: Partial<RunningInstanc
 
 export const connected = (reports: Record<number, Report>): Agents =>
   new Map(Object.entries(reports).map(([n, each]) => [id(Number(n)), { connected: true, report: each }]));
+
+/** Tests that are not about time plan at the beginning of it. */
+export const plan = (swarm: Snapshot, agents: Agents, nowMs = 0): Plan => planAt(swarm, agents, nowMs);
