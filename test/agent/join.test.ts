@@ -176,6 +176,23 @@ describe('joining', () => {
     await until('it holds when the link is back', () => second().held().length === 1);
   });
 
+  it('is done when the own address appears only after keepalived has started', async () => {
+    await bringUp([second()]);
+    await second().stop();
+    second().exec('ip', 'addr', 'del', '10.99.0.2/24', 'dev', 'eth0');
+    const from = second().log().length;
+    const since = (event: string) =>
+      second()
+        .log()
+        .slice(from)
+        .filter((line) => line.event === event);
+    second().start();
+    await until('it runs from what it has on disk', () => since('applied').length === 1);
+    second().exec('ip', 'addr', 'add', '10.99.0.2/24', 'dev', 'eth0');
+    await until('it holds', () => second().held().length === 1);
+    assert.equal(since('source-appeared').length, 1);
+  });
+
   it('stays out of an address that a stranger has, until the stranger leaves', async () => {
     bench.inLan('ip', 'addr', 'add', `${vip}/32`, 'dev', 'br0');
     first().assign(1, [instanceFor(first(), [first()])]);
