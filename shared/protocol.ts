@@ -60,6 +60,25 @@ export const Instance = v.object({
   priority: Priority,
   addresses: v.pipe(list(VirtualAddress, 512), v.minLength(1)),
   password: v.optional(VrrpPassword),
+  /** Absent: unicast to `peers`. */
+  transport: v.optional(v.literal('multicast')),
+  /** False: a holder keeps the addresses when a higher member returns. Absent: true. */
+  preempt: v.optional(v.boolean()),
+  /** How long a member that joins leaves a lower holder alone. Absent: 0. */
+  preemptDelayMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1_000_000))),
+  /** Addresses that live on another interface than `interface`. */
+  addressInterfaces: v.optional(v.record(VirtualAddress, InterfaceName)),
+  /** Interfaces whose loss is a fault of this instance. */
+  trackInterfaces: v.optional(list(InterfaceName, 16)),
+  /** Gratuitous ARP, as keepalived.conf(5) names it; seconds and counts. */
+  garp: v.optional(
+    v.object({
+      delay: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(3600))),
+      repeat: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100))),
+      refresh: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(86_400))),
+      refreshRepeat: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100))),
+    }),
+  ),
 });
 export type Instance = v.InferOutput<typeof Instance>;
 
@@ -76,6 +95,12 @@ export const AssignedInstance = v.object({
    * member has taken over; `now`: it stops at once, even if nobody does.
    */
   standAside: v.optional(v.picklist(['relieved', 'now'])),
+  /**
+   * While all members change what they must agree on (virtual router id, version, password, interface, transport):
+   * `hold` keeps a backup paused, `lead` lets the holder change first and take part at once, for all others are held.
+   * A hold ends by itself on the agent (see timers.ts), so that a coordinator that dies halfway leaves nobody held.
+   */
+  transition: v.optional(v.picklist(['hold', 'lead'])),
 });
 export type AssignedInstance = v.InferOutput<typeof AssignedInstance>;
 
@@ -84,7 +109,7 @@ export type VrrpState = v.InferOutput<typeof VrrpState>;
 
 /** Why an instance is held back (keepalived shows FAULT), in the agent's words. */
 export const Pause = v.object({
-  reason: v.picklist(['joining', 'address-in-use', 'standing-aside']),
+  reason: v.picklist(['joining', 'address-in-use', 'standing-aside', 'transition']),
   detail: Words,
   sinceMs: count,
 });

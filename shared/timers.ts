@@ -13,3 +13,8 @@ export function masterDownMs(version: 2 | 3, intervalMs: number, priority: numbe
 
 /** Default advertisement interval: sub-second with version 3, one second where a password forces version 2. */
 export const defaultIntervalMs = { 2: 1000, 3: 100 } as const;
+
+/** Longest time that a backup stays held for a change of what all members must agree on; the leader needs one master-down. */
+export function holdLimitMs(version: 2 | 3, intervalMs: number): number {
+  return 3_000 + 2 * masterDownMs(version, intervalMs, 1);
+}
