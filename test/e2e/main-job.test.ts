@@ -87,7 +87,8 @@ describe('swarm-vip on a real Swarm', { timeout: 15 * 60_000 }, () => {
 
   it('serves metrics with the names of the well-known exporter, and its own', async () => {
     const script = 'fetch(process.argv[1]).then((r) => r.text()).then((text) => process.stdout.write(text))';
-    const fetch = async (address: string) => (await lab.exec('client', ['node', '-e', script, address])).stdout;
+    const fetch = async (address: string) =>
+      (await lab.exec('client', ['node', '-e', script, address])).stdout;
     const agent = await fetch(`http://${lab.nodes()[0]?.address}:9165/metrics`);
     assert.match(agent, /^keepalived_up 1$/m);
     assert.match(agent, new RegExp(`^keepalived_vrrp_state\\{[^}]*ip_address="${lab.vip}[^}]*\\} 2$`, 'm'));

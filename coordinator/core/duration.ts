@@ -1,0 +1,13 @@
+// Durations as people write them: 250ms, 10s, 5m, 2h, 1d, and sums such as 1h30m.
+
+const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** Milliseconds, or undefined when the text is no duration. */
+export function parseDurationMs(text: string): number | undefined {
+  if (!/^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/.test(text) || text.length > 40) return undefined;
+  let total = 0;
+  for (const [, number = '', unit = ''] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
+    total += Number(number) * unitMs[unit as keyof typeof unitMs];
+  }
+  return Math.round(total);
+}
