@@ -7,7 +7,10 @@ import type { Log } from '../shared/io/log.ts';
 import type { NodeId } from '../shared/words.ts';
 import type { Coordinator } from './coordinator.ts';
 import { drainLabel, drainText } from './core/drain.ts';
-import { type DrainPlan, planDrain } from './core/drain-plan.ts';
+import { type DrainPlan, findNode, planDrain } from './core/drain-plan.ts';
+import { leadLabel } from './core/lead.ts';
+import type { Snapshot } from './core/snapshot.ts';
+import type { GroupStatus, NodeRef, Status } from './core/status.ts';
 import type { Swarm } from './io/swarm.ts';
 
 const names = v.pipe(
@@ -25,6 +28,19 @@ export const DrainRequest = v.object({
 export type DrainRequest = v.InferInput<typeof DrainRequest>;
 export const UndrainRequest = v.object({ nodes: names, dryRun: v.optional(v.boolean(), false) });
 
+export const SwitchoverRequest = v.object({
+  group: v.pipe(v.string(), v.minLength(1), v.maxLength(63)),
+  /** Absent: priorities count again. */
+  to: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(255))),
+  dryRun: v.optional(v.boolean(), false),
+});
+
+export interface SwitchoverAnswer {
+  group: string;
+  to: NodeRef | null;
+  written: boolean;
+}
+
 /** Answer to both: what was found, and whether the labels were written. */
 export interface DrainAnswer extends DrainPlan {
   written: boolean;
@@ -34,14 +50,51 @@ export interface ActionDeps {
   coordinator: Pick<Coordinator, 'status' | 'snapshot' | 'look'>;
   swarm: Pick<Swarm, 'setLabel'>;
   log: Log;
+  now(): number;
+}
+
+const unreadable = json(503, { error: 'Swarm cannot be read: is there a quorum of managers?' });
+
+/** The member that `name` means, if it can lead the group now. */
+function candidate(snapshot: Snapshot, group: GroupStatus, name: string): NodeRef | { refusal: Answer } {
+  const found = findNode(snapshot, name);
+  if ('reason' in found) return { refusal: json(404, { error: `${name} ${found.reason}` }) };
+  const member = group.members.find(({ node }) => node === found.node);
+  if (!member) {
+    const members = group.members.map(({ hostname }) => hostname).join(', ') || 'none';
+    return { refusal: json(404, { error: `${name} is no member of ${group.name}; members: ${members}` }) };
+  }
+  if (!member.eligible) {
+    return {
+      refusal: json(409, { error: `${member.hostname} cannot hold ${group.name} now: ${member.note}` }),
+    };
+  }
+  return { node: member.node, hostname: member.hostname };
 }
 
 /** 200 done (or would be), 400 malformed, 404 unknown node, 409 unsafe, 503 Swarm cannot be read or written. */
-export function createActions({ coordinator, swarm, log }: ActionDeps): Actions {
+export function createActions({ coordinator, swarm, log, now }: ActionDeps): Actions {
+  /** A decision about safety is made on what Swarm says now. */
+  async function look(): Promise<{ snapshot: Snapshot; status: Status } | undefined> {
+    if (!(await coordinator.look())) return undefined;
+    const [snapshot, status] = [coordinator.snapshot(), coordinator.status()];
+    return snapshot && status ? { snapshot, status } : undefined;
+  }
+
+  async function write(answer: object, labels: () => Promise<void>): Promise<Answer> {
+    try {
+      await labels();
+    } catch (error) {
+      return json(503, { error: `Swarm refused to write the label: ${String(error)}` });
+    }
+    await coordinator.look();
+    return json(200, { ...answer, written: true });
+  }
+
   async function act(
     request: { nodes: string[]; dryRun: boolean },
     allowed: (plan: DrainPlan) => boolean,
-    write: (node: NodeId) => Promise<unknown>,
+    label: (node: NodeId) => Promise<unknown>,
   ): Promise<Answer> {
     // A decision about safety is made on what Swarm says now.
     if (!(await coordinator.look()))
@@ -53,13 +106,9 @@ export function createActions({ coordinator, swarm, log }: ActionDeps): Actions 
     if (plan.unknown.length > 0) return answer(404, false);
     if (!allowed(plan)) return answer(409, false);
     if (request.dryRun) return answer(200, false);
-    try {
-      for (const { node } of plan.steps) await write(node);
-    } catch (error) {
-      return json(503, { error: `Swarm refused to write the label: ${String(error)}` });
-    }
-    await coordinator.look();
-    return answer(200, true);
+    return write(plan, async () => {
+      for (const { node } of plan.steps) await label(node);
+    });
   }
 
   const validated =
@@ -83,6 +132,31 @@ export function createActions({ coordinator, swarm, log }: ActionDeps): Actions 
           log.info({ event: 'drain-requested', node, reason, force }, 'a node is to be drained');
         },
       );
+    }),
+    '/api/v1/switchover': validated(SwitchoverRequest, async ({ group, to, dryRun }) => {
+      const seen = await look();
+      if (!seen) return unreadable;
+      const found = seen.status.groups.find(({ name }) => name === group);
+      if (!found) {
+        const known = seen.status.groups.map(({ name }) => name).join(', ') || 'none';
+        return json(404, { error: `${group} is no group; there are: ${known}` });
+      }
+      const target = to === undefined ? undefined : candidate(seen.snapshot, found, to);
+      if (target && 'refusal' in target) return target.refusal;
+      const answer = { group, to: target ? { node: target.node, hostname: target.hostname } : null };
+      if (dryRun) return json(200, { ...answer, written: false } satisfies SwitchoverAnswer);
+      return write(answer, async () => {
+        // The new lead first: the newest label counts, so at no moment is there none.
+        const key = leadLabel(group);
+        if (target) await swarm.setLabel(target.node, key, new Date(now()).toISOString());
+        for (const { id, labels } of seen.snapshot.nodes) {
+          if (id !== target?.node && labels[key] !== undefined) await swarm.setLabel(id, key, undefined);
+        }
+        log.info(
+          { event: 'switchover-requested', group, to: target?.node ?? null },
+          'a group is to be led by a node',
+        );
+      });
     }),
     '/api/v1/undrain': validated(UndrainRequest, (request) =>
       act(

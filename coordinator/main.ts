@@ -38,7 +38,11 @@ async function main(): Promise<void> {
     now: Date.now,
   });
 
-  const http = await serveHttp(config, coordinator, createActions({ coordinator, swarm, log }));
+  const http = await serveHttp(
+    config,
+    coordinator,
+    createActions({ coordinator, swarm, log, now: Date.now }),
+  );
   // Agents are admitted by what Swarm says of them, so the port opens with the first good read.
   let open = false;
   const looks = startLookLoop(async () => {

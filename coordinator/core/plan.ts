@@ -4,6 +4,7 @@ import type { Problem } from '../../shared/problem.ts';
 import type { AssignedInstance, NetworkInterface, Report, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId, Vrid } from '../../shared/words.ts';
 import { type Group, groupsFromServices } from './groups.ts';
+import { leadOf } from './lead.ts';
 import { type Member, membersFromLabels, ownedByNodes } from './members.ts';
 import { assignPriorities } from './priority.ts';
 import { type RolloutStep, rollOut, type Waiting } from './rollout.ts';
@@ -18,6 +19,8 @@ export interface AgentView {
 export type Agents = ReadonlyMap<NodeId, AgentView>;
 
 export interface PlannedMember extends Member {
+  /** Chosen by an operator to lead the group. */
+  leads: boolean;
   /** Final priority that keepalived is to get; undefined for one that takes no part (reserve, no interface). */
   priority: number | undefined;
 }
@@ -59,7 +62,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
   for (const group of groups) {
     const vrid = vrids.byGroup.get(group.name);
     if (vrid === undefined) continue;
-    const members = prioritise(memberships.byGroup.get(group.name) ?? []);
+    const members = prioritise(snapshot, group.name, memberships.byGroup.get(group.name) ?? []);
     const step = rollOut({
       group,
       vrid: vrid as Vrid,
@@ -83,15 +86,20 @@ function distribute(step: RolloutStep, assignments: Map<NodeId, AssignedInstance
  * A member that has not been heard yet keeps its rank: a coordinator that is new must not shift the others' priorities
  * only because it does not know a dead node's interfaces.
  */
-function prioritise(members: Member[]): PlannedMember[] {
+function prioritise(snapshot: Snapshot, group: string, members: Member[]): PlannedMember[] {
+  const lead = leadOf(snapshot, group, members);
   const able = members
     .filter((member) => member.attachment !== undefined || !member.reported)
     .sort((a, b) => b.wantedPriority - a.wantedPriority || a.node.localeCompare(b.node))
     .slice(0, maxActiveMembers);
   const priorities = assignPriorities(
-    able.map(({ node, wantedPriority }) => ({ node, wanted: wantedPriority })),
+    able.map(({ node, wantedPriority }) => ({ node, wanted: wantedPriority, leads: node === lead })),
   );
-  return members.map((member) => ({ ...member, priority: priorities.get(member.node) }));
+  return members.map((member) => ({
+    ...member,
+    leads: member.node === lead,
+    priority: priorities.get(member.node),
+  }));
 }
 
 /** What runs of a group on a node, if its agent is known to run it. */

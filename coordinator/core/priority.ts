@@ -2,11 +2,14 @@
 // The shift keeps every difference, hence the meaning of check weights, and makes the successor's skew small;
 // 251 to 254 stay free for hand-overs.
 import type { NodeId } from '../../shared/words.ts';
+import { leadPriority } from './lead.ts';
 
 export interface Ranked {
   node: NodeId;
   /** As the operator wrote it, 1 to 254. */
   wanted: number;
+  /** Chosen by an operator to lead, above all base priorities. */
+  leads?: boolean;
 }
 
 export const highestPriority = 250;
@@ -21,10 +24,11 @@ export function assignPriorities(members: readonly Ranked[]): Map<NodeId, number
   const shift = highestPriority - (ranked[0]?.wanted ?? 0);
   const assigned = new Map<NodeId, number>();
   let above = highestPriority + 1;
-  ranked.forEach(({ node, wanted }, rank) => {
+  ranked.forEach(({ node, wanted, leads }, rank) => {
     const lowestAllowed = ranked.length - rank;
     const priority = Math.max(lowestAllowed, Math.min(above - 1, wanted + shift));
-    assigned.set(node, priority);
+    // The lead keeps its place among the others, so that nobody else's priority changes with it.
+    assigned.set(node, leads ? leadPriority : priority);
     above = priority;
   });
   return assigned;

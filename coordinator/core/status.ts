@@ -28,6 +28,8 @@ export interface MemberStatus extends NodeRef {
   eligible: boolean;
   /** Why not, in words. */
   note: string | null;
+  /** Chosen by `swarm-vip switchover`. */
+  leads: boolean;
   /** The operator's intent that it hold nothing. */
   drain: { reason: string; until: string | null; force: boolean } | null;
 }
@@ -166,7 +168,7 @@ const runs = (record: AgentRecord | undefined, group: string): RunningInstance |
   record?.report?.instances.find((instance) => instance.group === group);
 
 function memberStatus(
-  { wantedPriority, priorityFrom, attachment, priority, drain }: PlannedMember,
+  { wantedPriority, priorityFrom, attachment, priority, drain, leads }: PlannedMember,
   group: string,
   record: AgentRecord | undefined,
   ref: NodeRef,
@@ -183,6 +185,7 @@ function memberStatus(
     source: attachment?.source ?? null,
     eligible: note === null,
     note,
+    leads,
     drain: drain ? { reason: drain.reason, until: isoTime(drain.untilMs), force: drain.force } : null,
   };
 }

@@ -19,7 +19,7 @@ export function statusTable(status: Status): string {
           group.members.map((member) => [
             member.hostname,
             member.state,
-            `${member.priority} (${member.priorityFrom})`,
+            `${member.priority} (${member.priorityFrom})${member.leads ? ', leads' : ''}`,
             String(member.effectivePriority ?? '-'),
             member.interface ?? '-',
             member.source ?? '-',
@@ -35,6 +35,37 @@ export function statusTable(status: Status): string {
     );
   }
   return `${parts.join('\n\n')}\n`;
+}
+
+export function groupsTable({ groups }: Status): string {
+  const rows = groups.map((group) => [
+    group.name,
+    group.verdict,
+    group.holders.map(({ hostname }) => hostname).join(' AND ') || 'NOBODY',
+    `${group.members.filter(({ eligible }) => eligible).length}/${group.members.length}`,
+    String(group.vrid),
+    `v${group.version} ${group.intervalMs} ms`,
+    group.addresses.join(' '),
+  ]);
+  return `${table(['GROUP', 'VERDICT', 'HOLDER', 'ELIGIBLE', 'VRID', 'VRRP', 'ADDRESSES'], rows)}\n`;
+}
+
+export function nodesTable({ agents, groups }: Status): string {
+  const rows = agents.map((agent) => {
+    const memberships = groups.flatMap(({ name, members }) =>
+      members.filter(({ node }) => node === agent.node).map((member) => ({ name, ...member })),
+    );
+    return [
+      agent.hostname,
+      agent.connected ? 'connected' : `gone for ${seconds(agent.seenAgeMs)}`,
+      agent.version,
+      agent.keepalived?.phase ?? '-',
+      agent.inSync ? 'yes' : 'no',
+      memberships.map(({ name, state }) => `${name}:${state}`).join(' ') || '-',
+      [...new Set(memberships.flatMap(({ drain, note }) => (drain && note ? [note] : [])))].join('; '),
+    ];
+  });
+  return `${table(['NODE', 'AGENT', 'VERSION', 'KEEPALIVED', 'IN SYNC', 'GROUPS', 'NOTE'], rows)}\n`;
 }
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 0)} s`;
