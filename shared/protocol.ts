@@ -62,6 +62,11 @@ export const Instance = v.object({
   password: v.optional(VrrpPassword),
   /** Absent: unicast to `peers`. */
   transport: v.optional(v.literal('multicast')),
+  /**
+   * Opaque mark of everything that members must agree on to understand each other. The agent only echoes it, so that
+   * the coordinator can tell who runs what, the password included, without anybody reporting it.
+   */
+  agreement: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{8}$/))),
   /** False: a holder keeps the addresses when a higher member returns. Absent: true. */
   preempt: v.optional(v.boolean()),
   /** How long a member that joins leaves a lower holder alone. Absent: 0. */
@@ -97,10 +102,11 @@ export const AssignedInstance = v.object({
   standAside: v.optional(v.picklist(['relieved', 'now'])),
   /**
    * While all members change what they must agree on (virtual router id, version, password, interface, transport):
-   * `hold` keeps a backup paused, `lead` lets the holder change first and take part at once, for all others are held.
+   * `keep`: what runs of this group stays as it is for now, whatever else this instance says; `hold`: pause first, then
+   * take what it says; `lead`: the holder takes what it says and takes part at once, for all others are held.
    * A hold ends by itself on the agent (see timers.ts), so that a coordinator that dies halfway leaves nobody held.
    */
-  transition: v.optional(v.picklist(['hold', 'lead'])),
+  transition: v.optional(v.picklist(['keep', 'hold', 'lead'])),
 });
 export type AssignedInstance = v.InferOutput<typeof AssignedInstance>;
 

@@ -1,11 +1,13 @@
 // Plan → the next safe step, per node. Stateless: what has been reached is read off the agents' reports, so a new
-// active coordinator goes on where the old one stopped. Rules (DESIGN: R1, R3, R4, R5):
+// active coordinator goes on where the old one stopped. Rules (R1 to R5):
+//   R2  what members must agree on changes in order (agreement.ts);
 //   R1  a joiner is told that silence proves absence only when every member in reach lists it as peer;
 //   R3  a member that leaves stays on everybody's peer list until it reports that it stopped;
 //   R4  peer lists hold every member that may be active, in reach or not;
 //   R5  priorities change in an order that inverts nothing on the way.
 import type { AssignedInstance, Peer } from '../../shared/protocol.ts';
 import type { NodeId, Vrid } from '../../shared/words.ts';
+import { type AgreementStep, agreementMark, agreementStep } from './agreement.ts';
 import type { Group } from './groups.ts';
 import { type Agents, type PlannedMember, runningInstance } from './plan.ts';
 import { stepPriorities } from './priority.ts';
@@ -46,8 +48,20 @@ export function rollOut(input: RolloutInput): RolloutStep {
   );
   const instances = new Map<NodeId, AssignedInstance>();
   const waiting: Waiting[] = [];
+  const targets = new Map(
+    taking.flatMap(({ node, attachment }) =>
+      attachment && inReach(agents, node) ? [[node, markOf(group, vrid, attachment)] as const] : [],
+    ),
+  );
+  const change = agreementChange(input, targets, everyone);
+  if (change.waitsFor.length > 0) {
+    const why = 'they must be held or heard before what all members agree on can change';
+    for (const node of change.transition.keys()) waiting.push({ node, for: change.waitsFor, why });
+  }
   for (const { node, attachment, drain } of taking) {
-    if (!inReach(agents, node) || !attachment) continue;
+    const agreement = targets.get(node);
+    if (agreement === undefined || !attachment) continue;
+    const transition = change.transition.get(node);
     const peers = everyone.filter((peer) => peer.node !== node && peer.address !== attachment.source);
     const unconfirmed = peers
       .map((peer) => peer.node)
@@ -66,14 +80,49 @@ export function rollOut(input: RolloutInput): RolloutStep {
       peers,
       priority: priorities.get(node) ?? 1,
       addresses: group.addresses,
+      agreement,
       ...(group.password === undefined
         ? {}
         : { password: group.password as NonNullable<AssignedInstance['password']> }),
       peersConfirmed: unconfirmed.length === 0,
       ...(drain ? { standAside: drain.force ? 'now' : 'relieved' } : {}),
+      ...(transition ? { transition } : {}),
     });
   }
   return { instances, waiting };
+}
+
+/** All that members must agree on, and the member's own identity, whose change on the holder needs the same care. */
+const markOf = (group: Group, vrid: Vrid, attachment: { interface: string; source: string }): string =>
+  agreementMark([
+    vrid,
+    group.version,
+    // Backups of version 3 learn the interval from the adverts; those of version 2 reject another one.
+    group.version === 2 ? group.intervalMs : null,
+    group.password ?? null,
+    attachment.interface,
+    attachment.source,
+  ]);
+
+function agreementChange(
+  { group, agents }: RolloutInput,
+  targets: ReadonlyMap<NodeId, string>,
+  everyone: readonly Peer[],
+): AgreementStep {
+  const members = [...targets].map(([node, target]) => {
+    const running = runningInstance(agents, node, group.name);
+    return {
+      node,
+      target,
+      running: running && {
+        agreement: running.agreement ?? target,
+        state: running.state,
+        paused: running.pause !== null,
+      },
+    };
+  });
+  const outOfReach = everyone.map(({ node }) => node).filter((node) => !inReach(agents, node));
+  return agreementStep(members, outOfReach);
 }
 
 const inReach = (agents: Agents, node: NodeId): boolean => {

@@ -3,6 +3,7 @@
 import type { Problem } from '../../shared/problem.ts';
 import type { GroupName } from '../../shared/words.ts';
 import type { Group } from './groups.ts';
+import { fnv1a } from './hash.ts';
 
 /** What the seed operator uses when nobody says otherwise. */
 const preferredVrid = 51;
@@ -68,7 +69,6 @@ export function allocateVrids(groups: readonly Group[], learnt: ReadonlyMap<stri
 
 /** All ids, beginning at one that depends on the name alone (FNV-1a), so that most restarts would choose it again. */
 function* candidates(name: string): Generator<number> {
-  let hash = 0x811c9dc5;
-  for (const character of name) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193) >>> 0;
+  const hash = fnv1a(name);
   for (let step = 0; step < 255; step++) yield ((hash + step) % 255) + 1;
 }

@@ -25,6 +25,7 @@ describe('plan', () => {
       ],
       priority: 250,
       addresses: ['10.0.0.100/32'],
+      agreement: first?.agreement,
       peersConfirmed: false,
     });
     assert.deepEqual(

@@ -1,0 +1,59 @@
+// Rule R2: what members must agree on (virtual router id, version, password, transport, and the holder's own identity)
+// changes in an order in which no two sides are active with different values and the address does not leave its holder:
+//
+//   all keep ──nobody possibly active is out of reach──▶ backups hold ──all held──▶ holder leads ──MASTER──▶ backups join
+//
+// Stateless, like the whole rollout: which step comes next is read off what the members report to run.
+import type { NodeId } from '../../shared/words.ts';
+import { fnv1a } from './hash.ts';
+
+export interface MemberRun {
+  node: NodeId;
+  /** Undefined: the member runs nothing of the group. */
+  running: { agreement: string; state: string; paused: boolean } | undefined;
+  /** What it is to agree to in the end. */
+  target: string;
+}
+
+export type Transition = 'keep' | 'hold' | 'lead';
+
+export interface AgreementStep {
+  transition: Map<NodeId, Transition>;
+  /** For whom the change waits. */
+  waitsFor: NodeId[];
+}
+
+/**
+ * @param members in reach
+ * @param outOfReach possibly active, and not able to say what it runs
+ */
+export function agreementStep(members: readonly MemberRun[], outOfReach: readonly NodeId[]): AgreementStep {
+  const nothing: AgreementStep = { transition: new Map(), waitsFor: [] };
+  const old = members.filter(({ running, target }) => running !== undefined && running.agreement !== target);
+  if (old.length === 0) return nothing;
+  const holder = members.find(({ running }) => running?.state === 'MASTER');
+  // The holder has changed: whoever has not can only follow.
+  if (holder && !old.includes(holder)) return nothing;
+  if (outOfReach.length > 0) {
+    // A member that is cut off still runs the old values. Changed under its eyes, it would take the address itself.
+    return { transition: all(old, 'keep'), waitsFor: [...outOfReach] };
+  }
+  if (!holder) return nothing;
+  const others = members.filter(({ node, running }) => node !== holder.node && running !== undefined);
+  const active = others.filter(({ running, target }) => running?.agreement !== target || !running.paused);
+  if (active.length > 0) {
+    return {
+      transition: new Map([...all(others, 'hold'), [holder.node, 'keep']]),
+      waitsFor: active.map(({ node }) => node),
+    };
+  }
+  return { transition: new Map([...all(others, 'hold'), [holder.node, 'lead']]), waitsFor: [holder.node] };
+}
+
+const all = (members: readonly MemberRun[], transition: Transition): Map<NodeId, Transition> =>
+  new Map(members.map(({ node }) => [node, transition]));
+
+/** Eight hex digits: equal input, equal mark. Too short to give a password away. */
+export function agreementMark(values: readonly unknown[]): string {
+  return fnv1a(JSON.stringify(values)).toString(16).padStart(8, '0');
+}
