@@ -1,11 +1,22 @@
-// Operator's env → groups. A group is one virtual router: addresses that move together. Whatever keepalived would bend
-// silently is bent here aloud, so that the address comes up and the operator learns why it differs.
-import ipaddr from 'ipaddr.js';
-import * as v from 'valibot';
+// groups.yaml and the operator's env → groups. A group is one virtual router: addresses that move together.
+// Where two define one group, or one address, the first in this order counts: file, older service, younger service.
 import type { Problem } from '../../shared/problem.ts';
-import { defaultIntervalMs } from '../../shared/timers.ts';
-import { canonicalAddress, familyOf, GroupName, InterfaceName } from '../../shared/words.ts';
-import type { CoordinatorService, Snapshot } from './snapshot.ts';
+import type { Instance } from '../../shared/protocol.ts';
+import { familyOf, type GroupName } from '../../shared/words.ts';
+import { type ConfigInUse, groupsFromConfigs } from './groups-configs.ts';
+import { groupsFromServices } from './groups-env.ts';
+import type { Expression } from './placement.ts';
+import type { GroupField, Provenance } from './provenance.ts';
+import type { Snapshot } from './snapshot.ts';
+
+export { readable } from './readable.ts';
+
+/** Nodes with priorities of their own; they are spread over the range. */
+export interface Tier {
+  members: Expression[];
+  lowest: number;
+  highest: number;
+}
 
 export interface Group {
   name: GroupName;
@@ -13,14 +24,29 @@ export interface Group {
   addresses: [string, ...string[]];
   /** Family of the adverts: 4 as soon as one address is IPv4. */
   family: 4 | 6;
+  /** A name, a pattern, default-route; undefined: the interface whose subnet holds the address. */
   interface: string | undefined;
   /** Set by the operator, or undefined when the coordinator may choose. */
   routerId: number | undefined;
   password: string | undefined;
   version: 2 | 3;
   intervalMs: number;
-  /** Provenance, for people: "service vip_coordinator, env KEEPALIVED_GROUP". */
+  /** Where the group is defined, for people: "service vip_coordinator, env KEEPALIVED_GROUP". */
   source: string;
+  origin: 'file' | 'service';
+  provenance: Provenance<GroupField>;
+  /** Which nodes are members; absent together with tiers: those labelled with the group. */
+  members?: Expression[];
+  /** The first that fits a node counts; without `members`, only nodes of a tier are members. */
+  tiers?: Tier[];
+  /** Absent keys mean VRRP's and keepalived's defaults, as in shared/protocol.ts. */
+  transport?: 'multicast';
+  preempt?: boolean;
+  preemptDelayMs?: number;
+  /** By address: a name, a pattern or default-route. */
+  addressInterfaces?: Readonly<Record<string, string>>;
+  trackInterfaces?: string[];
+  garp?: NonNullable<Instance['garp']>;
 }
 
 export interface Groups {
@@ -30,243 +56,77 @@ export interface Groups {
   problems: Problem[];
 }
 
-const passwordLimit = 8;
-const maxAddresses = 512;
-
-/** All groups of all coordinator services, the older service first. */
-export function groupsFromServices(snapshot: Snapshot): Groups {
-  const result: Groups = { groups: [], named: new Set(), problems: [] };
-  const byAge = [...snapshot.services].sort(
-    (a, b) => a.createdAt.localeCompare(b.createdAt) || a.id.localeCompare(b.id),
-  );
-  for (const service of byAge) addService(result, service);
-  return result;
+export interface AllGroups extends Groups {
+  /** The Docker config that groups come from; undefined when there is none. */
+  config: ConfigInUse | undefined;
 }
 
-function addService(result: Groups, service: CoordinatorService): void {
-  const { env } = service;
-  const place = (key: string) => `service ${service.name}, env ${key}`;
-  const rawName = env['KEEPALIVED_GROUP']?.trim() ?? '';
-  if (rawName === '') {
-    if (!env['KEEPALIVED_VIRTUAL_IPS']) return;
-    result.problems.push({
-      code: 'group-without-name',
-      severity: 'error',
-      where: place('KEEPALIVED_GROUP'),
-      message: 'expected the name of a group beside KEEPALIVED_VIRTUAL_IPS, found none',
-      instead: 'the addresses are not served',
-      remedy: 'set KEEPALIVED_GROUP on the service to the value of the nodes’ label keepalived_group',
-    });
-    return;
+/** All groups of a snapshot, every name and every address once, in order of precedence. */
+export function collectGroups(snapshot: Snapshot): AllGroups {
+  const file = groupsFromConfigs(snapshot);
+  const services = groupsFromServices(snapshot);
+  const problems = [...file.problems, ...services.problems];
+  const byName = new Map<string, Group>();
+  for (const group of [...file.groups, ...services.groups]) {
+    const rival = byName.get(group.name);
+    if (rival) problems.push(definedTwice(group, rival));
+    else byName.set(group.name, group);
   }
-  result.named.add(rawName);
-  const name = v.safeParse(GroupName, rawName);
-  if (!name.success) {
-    result.problems.push({
-      code: 'group-name-invalid',
-      severity: 'error',
-      where: place('KEEPALIVED_GROUP'),
-      value: readable(rawName),
-      message: name.issues[0].message,
-      instead: 'the group is not served',
-      remedy: 'choose another name, on the service and on the nodes',
-    });
-    return;
-  }
-  const rival = result.groups.find((group) => group.name === name.output);
-  if (rival) {
-    result.problems.push({
-      code: 'group-defined-twice',
-      severity: 'error',
-      where: place('KEEPALIVED_GROUP'),
-      group: name.output,
-      value: name.output,
-      message: `the group is already defined by ${rival.source}`,
-      instead: 'the older service counts, this one is ignored',
-      remedy: 'rename one of the two groups or remove one service',
-    });
-    return;
-  }
-  const context: Context = { group: name.output, place, problems: result.problems };
-  const taken = new Map(
-    result.groups.flatMap((group) => group.addresses.map((a) => [a, group.name] as const)),
-  );
-  const addresses = readAddresses(env['KEEPALIVED_VIRTUAL_IPS'] ?? '', taken, context);
-  const [first, ...rest] = addresses;
-  if (first === undefined) {
-    result.problems.push({
-      code: 'group-without-address',
-      severity: 'error',
-      where: place('KEEPALIVED_VIRTUAL_IPS'),
-      group: name.output,
-      message: 'expected at least one usable address, found none',
-      instead: 'the group is not served',
-      remedy: 'set KEEPALIVED_VIRTUAL_IPS to addresses such as 192.168.1.100, separated by commas',
-    });
-    return;
-  }
-  const password = readPassword(env['KEEPALIVED_PASSWORD'] ?? '', context);
-  const version = password === undefined ? 3 : 2;
-  result.groups.push({
-    name: name.output,
-    addresses: [first, ...rest],
-    family: addresses.some((address) => familyOf(address) === 4) ? 4 : 6,
-    interface: readInterface(env['KEEPALIVED_INTERFACE']?.trim() ?? '', context),
-    routerId: readRouterId(env['KEEPALIVED_ROUTER_ID']?.trim() ?? '', context),
-    password,
-    version,
-    intervalMs: defaultIntervalMs[version],
-    source: place('KEEPALIVED_GROUP'),
+  const owners = new Map<string, string>();
+  return {
+    config: file.config,
+    groups: [...byName.values()].flatMap((group) => claimAddresses(group, owners, problems)),
+    named: new Set([...file.named, ...services.named]),
+    problems,
+  };
+}
+
+function definedTwice(loser: Group, winner: Group): Problem {
+  return {
+    code: 'group-defined-twice',
+    severity: 'error',
+    where: loser.source,
+    group: loser.name,
+    value: loser.name,
+    message: `the group is already defined by ${winner.source}`,
+    instead:
+      winner.origin === 'file'
+        ? 'the file counts, this one is ignored'
+        : 'the older service counts, this one is ignored',
+    remedy: 'rename one of the two groups or remove one definition',
+  };
+}
+
+/** An address belongs to the first group that names it; a group that is left with none is not served. */
+function claimAddresses(group: Group, owners: Map<string, string>, problems: Problem[]): Group[] {
+  const free = group.addresses.filter((address) => {
+    const owner = owners.get(address);
+    if (owner === undefined) owners.set(address, group.name);
+    else
+      problems.push({
+        code: 'address-in-two-groups',
+        severity: 'error',
+        where: group.provenance.addresses,
+        group: group.name,
+        value: address,
+        message: `the address belongs to group ${owner}`,
+        instead: 'this address is left out, the others are served',
+        remedy: 'keep it in one group only',
+      });
+    return owner === undefined;
   });
-}
-
-interface Context {
-  group: GroupName;
-  place: (key: string) => string;
-  problems: Problem[];
-}
-
-function readAddresses(
-  text: string,
-  taken: Map<string, string>,
-  { group, place, problems }: Context,
-): string[] {
-  const where = place('KEEPALIVED_VIRTUAL_IPS');
-  const addresses: string[] = [];
-  const refuse = (code: string, value: string, message: string, remedy: string) =>
-    problems.push({
-      code,
-      severity: 'error',
-      where,
-      group,
-      value: readable(value),
-      message,
-      instead: 'this address is left out, the others are served',
-      remedy,
-    });
-  for (const item of text.split(/[\s,]+/).filter((part) => part !== '')) {
-    const [host = '', prefix, ...more] = item.split('/');
-    const address = canonicalAddress(host);
-    if (address === undefined || more.length > 0 || (prefix !== undefined && !/^\d{1,3}$/.test(prefix))) {
-      refuse('address-invalid', item, 'expected an IPv4 or IPv6 address', 'correct or remove it');
-      continue;
-    }
-    const range: string = ipaddr.parse(address).range();
-    if (unusableRanges.has(range)) {
-      refuse(
-        'address-unusable',
-        item,
-        `a ${range} address cannot be a virtual IP`,
-        'choose a unicast address',
-      );
-      continue;
-    }
-    const full = `${address}/${familyOf(address) === 4 ? 32 : 128}`;
-    const owner = taken.get(full);
-    if (owner !== undefined) {
-      refuse(
-        'address-in-two-groups',
-        item,
-        `the address belongs to group ${owner}`,
-        'keep it in one group only',
-      );
-    } else if (addresses.length >= maxAddresses) {
-      refuse('too-many-addresses', item, `expected at most ${maxAddresses} addresses`, 'split the group');
-    } else if (!addresses.includes(full)) {
-      addresses.push(full);
-      if (prefix !== undefined && `${address}/${prefix}` !== full) {
-        problems.push({
-          code: 'prefix-narrowed',
-          severity: 'warning',
-          where,
-          group,
-          value: item,
-          message:
-            'a prefix wider than the host can take a node’s own addresses along when the address moves',
-          instead: `${full} is used, which answers the same clients`,
-          remedy: `write ${address}`,
-        });
-      }
-    }
+  const [first, ...rest] = free;
+  if (first !== undefined) {
+    return [{ ...group, addresses: [first, ...rest], family: free.some((a) => familyOf(a) === 4) ? 4 : 6 }];
   }
-  return addresses;
-}
-
-const unusableRanges = new Set([
-  'unspecified',
-  'loopback',
-  'multicast',
-  'broadcast',
-  'linkLocal',
-  'reserved',
-]);
-
-function readPassword(text: string, { group, place, problems }: Context): string | undefined {
-  if (text === '') return undefined;
-  const where = place('KEEPALIVED_PASSWORD');
-  const literal = [...text].filter((c) => /^[\x21-\x7e]$/.test(c) && !'"\'{}!#$@\\'.includes(c)).join('');
-  const used = literal.slice(0, passwordLimit);
-  if (literal !== text) {
-    problems.push({
-      code: 'password-characters-dropped',
-      severity: 'warning',
-      where,
-      group,
-      message:
-        'expected printable ASCII without spaces and " \' { } ! # $ @ \\, which keepalived.conf cannot carry',
-      instead: used === '' ? 'no password is used' : 'all members use the password without these characters',
-      remedy: 'choose a password of at most 8 letters and digits',
-    });
-  }
-  if (literal.length > passwordLimit) {
-    problems.push({
-      code: 'password-cut',
-      severity: 'warning',
-      where,
-      group,
-      message: `expected at most ${passwordLimit} characters (RFC 2338 §5.3.6.1), found ${literal.length}`,
-      instead: `all members use the first ${passwordLimit} characters, as keepalived does`,
-      remedy: `set a password of at most ${passwordLimit} characters`,
-    });
-  }
-  return used === '' ? undefined : used;
-}
-
-function readInterface(text: string, { group, place, problems }: Context): string | undefined {
-  if (text === '' || text === 'auto') return undefined;
-  const name = v.safeParse(InterfaceName, text);
-  if (name.success) return name.output;
   problems.push({
-    code: 'interface-invalid',
-    severity: 'warning',
-    where: place('KEEPALIVED_INTERFACE'),
-    group,
-    value: readable(text),
-    message: name.issues[0].message,
-    instead: 'each node uses the interface whose subnet holds the address',
-    remedy: 'name an interface, or remove the variable',
+    code: 'group-without-address',
+    severity: 'error',
+    where: group.provenance.addresses,
+    group: group.name,
+    message: 'expected at least one usable address, found none',
+    instead: 'the group is not served',
+    remedy: 'give the group an address of its own',
   });
-  return undefined;
-}
-
-function readRouterId(text: string, { group, place, problems }: Context): number | undefined {
-  if (text === '' || text === 'auto') return undefined;
-  if (/^\d{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= 255) return Number(text);
-  problems.push({
-    code: 'router-id-invalid',
-    severity: 'warning',
-    where: place('KEEPALIVED_ROUTER_ID'),
-    group,
-    value: readable(text),
-    message: 'expected a whole number from 1 to 255',
-    instead: 'the coordinator chooses a free one',
-    remedy: 'correct or remove the variable',
-  });
-  return undefined;
-}
-
-/** A value as problems show it: control characters made visible, at most 80 characters. */
-export function readable(value: string): string {
-  const visible = JSON.stringify(value).slice(1, -1);
-  return visible.length <= 80 ? visible : `${visible.slice(0, 77)}…`;
+  return [];
 }

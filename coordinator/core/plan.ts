@@ -3,7 +3,7 @@
 import type { Problem } from '../../shared/problem.ts';
 import type { AssignedInstance, NetworkInterface, Report, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId, Vrid } from '../../shared/words.ts';
-import { type Group, groupsFromServices } from './groups.ts';
+import { type AllGroups, collectGroups, type Group } from './groups.ts';
 import { leadOf } from './lead.ts';
 import { type Member, membersFromLabels, ownedByNodes } from './members.ts';
 import { assignPriorities } from './priority.ts';
@@ -37,6 +37,8 @@ export interface Plan {
   assignments: Map<NodeId, AssignedInstance[]>;
   groups: PlannedGroup[];
   problems: Problem[];
+  /** The version of groups.yaml that this plan was made from. */
+  config?: AllGroups['config'];
 }
 
 /** At most this many members of a group are active at once; the rest wait in reserve. */
@@ -46,7 +48,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
   const interfaces = new Map<NodeId, readonly NetworkInterface[]>();
   for (const [node, { report }] of agents) if (report) interfaces.set(node, report.interfaces);
 
-  const defined = groupsFromServices(snapshot);
+  const defined = collectGroups(snapshot);
   const problems = [...defined.problems];
   const groups = defined.groups.flatMap((group) =>
     withoutNodeAddresses(snapshot, group, agents, interfaces, problems),
@@ -75,7 +77,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
     planned.push({ group, vrid: vrid as Vrid, members, waiting: step.waiting });
   }
   problems.push(...fromAgents(snapshot, agents));
-  return { assignments, groups: planned, problems };
+  return { assignments, groups: planned, problems, config: defined.config };
 }
 
 function distribute(step: RolloutStep, assignments: Map<NodeId, AssignedInstance[]>): void {

@@ -26,9 +26,22 @@ export interface CoordinatorService {
   runningOn: NodeId[];
 }
 
+/** A Docker config labelled `swarm-vip.groups`: one version of groups.yaml. */
+export interface GroupsConfig {
+  id: string;
+  name: string;
+  /** RFC 3339; the newest that can be read counts. */
+  createdAt: string;
+  text: string;
+  sha256: string;
+}
+
 export interface Snapshot {
   nodes: SwarmNode[];
   services: CoordinatorService[];
+  configs?: GroupsConfig[];
+  /** Short secrets mounted into the coordinator, by name: passwords that groups.yaml refers to. */
+  secrets?: Readonly<Record<string, string>>;
 }
 
 /** "web-01 (k3v…)": how problems and status name a node; hostnames alone may repeat. */

@@ -5,7 +5,7 @@ import type { GroupName } from '../../shared/words.ts';
 import type { Group } from './groups.ts';
 import { fnv1a } from './hash.ts';
 
-/** What the seed operator uses when nobody says otherwise. */
+/** What the operator's contract means when nobody says otherwise; groups of a file have no such wish. */
 const preferredVrid = 51;
 
 export interface Vrids {
@@ -37,9 +37,11 @@ export function allocateVrids(groups: readonly Group[], learnt: ReadonlyMap<stri
     if (byGroup.has(group.name) || group.routerId === undefined) continue;
     if (!take(group, group.routerId)) refused.push(group);
   }
-  for (const group of groups) {
+  const byContract = (group: Group) => group.origin === 'service';
+  for (const group of [...groups.filter(byContract), ...groups.filter((one) => !byContract(one))]) {
     if (byGroup.has(group.name)) continue;
-    const vrid = [preferredVrid, ...candidates(group.name)].find((candidate) => take(group, candidate));
+    const wishes = byContract(group) ? [preferredVrid, ...candidates(group.name)] : candidates(group.name);
+    const vrid = [...wishes].find((candidate) => take(group, candidate));
     if (vrid === undefined) {
       problems.push({
         code: 'router-ids-exhausted',
@@ -56,12 +58,12 @@ export function allocateVrids(groups: readonly Group[], learnt: ReadonlyMap<stri
     problems.push({
       code: 'router-id-taken',
       severity: 'warning',
-      where: `${group.source}, KEEPALIVED_ROUTER_ID`,
+      where: group.provenance.router_id,
       group: group.name,
       value: String(group.routerId),
       message: `the virtual router id is in use by group ${taken.get(group.routerId ?? 0)}`,
       instead: `${byGroup.get(group.name) ?? 'none'} is used`,
-      remedy: 'choose another KEEPALIVED_ROUTER_ID, or remove it',
+      remedy: 'choose another router id, or leave it out',
     });
   }
   return { byGroup, problems };

@@ -4,6 +4,7 @@ import Docker from 'dockerode';
 import * as v from 'valibot';
 import { canonicalAddress, NodeId } from '../../shared/words.ts';
 import type { CoordinatorService, Snapshot, SwarmNode } from '../core/snapshot.ts';
+import { createConfigReader, readShortSecrets } from './groups-sources.ts';
 
 export const roleLabel = 'swarm-vip.role';
 /** On the node of the active coordinator; writing it proves quorum and gives the epoch. */
@@ -63,6 +64,8 @@ export interface Swarm {
 export function createSwarm(socketPath: string, ownService: string | undefined): Swarm {
   const docker = new Docker({ socketPath });
   const limit = () => ({ abortSignal: AbortSignal.timeout(callTimeoutMs) });
+  const configs = createConfigReader(docker, limit);
+  let secrets: Snapshot['secrets'];
 
   const services = async () => {
     const labelled = v.parse(
@@ -76,7 +79,8 @@ export function createSwarm(socketPath: string, ownService: string | undefined):
 
   return {
     async snapshot() {
-      const [nodes, found] = await Promise.all([docker.listNodes(limit()), services()]);
+      secrets ??= await readShortSecrets();
+      const [nodes, found, files] = await Promise.all([docker.listNodes(limit()), services(), configs()]);
       const tasks =
         found.length === 0 ? [] : await docker.listTasks({ ...limit(), filters: taskFilter(found) });
       const running = v.parse(v.array(RawTask), tasks).filter(({ Status }) => Status.State === 'running');
@@ -92,6 +96,8 @@ export function createSwarm(socketPath: string, ownService: string | undefined):
             runningOn: runningOn.filter((node): node is NodeId => v.is(NodeId, node)),
           };
         }),
+        configs: files,
+        secrets,
       };
       if (snapshot.nodes.length === 0) throw new Error('expected at least one node, the engine listed none');
       return snapshot;
@@ -164,7 +170,10 @@ async function follow(docker: Docker, lookAgain: () => void, signal: AbortSignal
   const reconnectMs = 1_000;
   while (!signal.aborted) {
     try {
-      const stream = await docker.getEvents({ filters: { type: ['node', 'service'] }, abortSignal: signal });
+      const stream = await docker.getEvents({
+        filters: { type: ['node', 'service', 'config'] },
+        abortSignal: signal,
+      });
       lookAgain();
       for await (const _ of stream) lookAgain();
     } catch (error) {
