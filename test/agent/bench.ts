@@ -56,6 +56,10 @@ export interface Bench {
   readonly peer: Peer;
   readonly lan: string;
   linkDown(host: Host): void;
+  /**
+   * Makes the host ask for its neighbours anew: a question that was lost with the link is repeated only after a
+   * second, and everything to that neighbour, adverts too, waits for the answer. That is the kernel's time.
+   */
   linkUp(host: Host): void;
   inLan(...command: string[]): string;
   spawnInLan(...command: string[]): ChildProcess;
@@ -128,6 +132,13 @@ export async function createBench(count: number): Promise<Bench> {
   ip('-n', lan, 'addr', 'add', '10.99.0.254/24', 'dev', 'br0');
   ip('-n', lan, 'addr', 'add', 'fd99::fe/64', 'dev', 'br0', 'nodad');
   ip('-n', lan, 'link', 'set', 'br0', 'up');
+  // A failed test leaves its probes running: they must not keep the suite from ending.
+  const witnesses: ChildProcess[] = [];
+  const witness = (name: string, command: readonly string[]) => {
+    const child = spawn('nsenter', [...inside(name), ...command], { stdio: ['ignore', 'pipe', 'ignore'] });
+    witnesses.push(child);
+    return child;
+  };
   const peer = createPeer(lan);
   const hosts: (Host & { cleanUp(): Promise<void> })[] = [];
   for (let index = 1; index <= count; index += 1) {
@@ -147,14 +158,16 @@ export async function createBench(count: number): Promise<Bench> {
     peer,
     lan,
     linkDown: (host) => void ip('-n', lan, 'link', 'set', host.port, 'down'),
-    linkUp: (host) => void ip('-n', lan, 'link', 'set', host.port, 'up'),
+    linkUp(host) {
+      ip('-n', lan, 'link', 'set', host.port, 'up');
+      ip('-n', host.name, 'neigh', 'flush', 'dev', 'eth0');
+    },
     inLan: (command = '', ...args) =>
       execFileSync('nsenter', [...inside(lan), command, ...args], { encoding: 'utf8' }),
-    spawnIn: (host, ...command) =>
-      spawn('nsenter', [...inside(host.name), ...command], { stdio: ['ignore', 'pipe', 'inherit'] }),
-    spawnInLan: (...command) =>
-      spawn('nsenter', [...inside(lan), ...command], { stdio: ['ignore', 'pipe', 'inherit'] }),
+    spawnIn: (host, ...command) => witness(host.name, command),
+    spawnInLan: (...command) => witness(lan, command),
     async close() {
+      for (const child of witnesses) child.kill('SIGKILL');
       for (const host of hosts) await host.cleanUp();
       await peer.stop();
       for (const name of names.reverse()) ip('netns', 'del', name);
