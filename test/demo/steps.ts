@@ -111,7 +111,7 @@ export const steps: readonly Step[] = [
   {
     name: 'power-off',
     title: 'the holder, node1, loses power',
-    prepare: (stage) => powered(stage, ['node1', 'node2', 'node3'], 'node1'),
+    prepare: (stage) => powered(stage, three, 'node1'),
     act: ({ lab }) => lab.chaos('power-off', 'node1'),
     holder: 'node2',
     boundMs,
@@ -133,7 +133,7 @@ export const steps: readonly Step[] = [
       const { lab } = stage;
       if (lab.nodes().some(({ name }) => name === newcomer.node)) await unlabel(lab, newcomer.node);
       else await lab.addNode('worker');
-      await powered(stage, ['node1', 'node2', 'node3'], 'node1');
+      await powered(stage, three, 'node1');
     },
     act: ({ lab, group }) => join(lab, newcomer.node, group, newcomer.priority),
     holder: newcomer.node,
@@ -154,7 +154,7 @@ export const steps: readonly Step[] = [
   {
     name: 'coordinator-killed',
     title: 'every coordinator is killed and the holder loses power at once',
-    prepare: (stage) => powered(stage, ['node1', 'node2', 'node3'], 'node1'),
+    prepare: (stage) => powered(stage, three, 'node1'),
     act: async ({ lab }) => {
       await Promise.all(['node1', 'node2', 'node3'].map((node) => lab.chaos('kill-coordinator', node)));
       await lab.chaos('power-off', 'node1');
@@ -163,6 +163,79 @@ export const steps: readonly Step[] = [
     boundMs,
   },
 ];
+
+/** A planned move loses nothing: at most the two probes that a moment of bad luck can cost, whatever VRRP's bound. */
+export const plannedMs = 2;
+
+/** Moves that an operator plans. */
+export const plannedSteps: readonly Step[] = [
+  {
+    name: 'drain',
+    title: 'node1 is drained: swarm-vip drain node1',
+    prepare: async (stage) => {
+      await operator(stage, 'undrain', 'node1');
+      await powered(stage, three, 'node1');
+    },
+    act: (stage) => operator(stage, 'drain', 'node1', '--yes', '--reason', 'maintenance'),
+    holder: 'node2',
+    boundMs: plannedMs,
+  },
+  {
+    name: 'undrain',
+    title: 'node1 may hold again: swarm-vip undrain node1',
+    prepare: async (stage) => {
+      await operator(stage, 'drain', 'node1', '--yes');
+      await settled(stage, 'node2');
+    },
+    act: (stage) => operator(stage, 'undrain', 'node1'),
+    holder: 'node1',
+    boundMs: plannedMs,
+  },
+  {
+    name: 'switchover',
+    title: 'node3 is chosen to lead: swarm-vip switchover main --to node3',
+    prepare: async (stage) => {
+      await operator(stage, 'switchover', stage.group, '--clear');
+      await powered(stage, three, 'node1');
+    },
+    act: (stage) => operator(stage, 'switchover', stage.group, '--to', 'node3'),
+    holder: 'node3',
+    boundMs: plannedMs,
+  },
+  {
+    name: 'switchover-cleared',
+    title: 'priorities count again: swarm-vip switchover main --clear',
+    prepare: async (stage) => {
+      await operator(stage, 'switchover', stage.group, '--to', 'node3');
+      await settled(stage, 'node3');
+      await ready(stage, three);
+    },
+    act: (stage) => operator(stage, 'switchover', stage.group, '--clear'),
+    holder: 'node1',
+    boundMs: plannedMs,
+  },
+  {
+    name: 'rolling-update',
+    title: 'the agents of all nodes are updated, one by one',
+    prepare: (stage) => powered(stage, three, 'node1'),
+    act: async (stage) => {
+      const via = await stage.lab.manager();
+      const update = ['service', 'update', '--force', '--quiet', 'swarm-vip_agent'];
+      await stage.lab.docker(via, update, { timeoutMs: 240_000, signal: stage.signal });
+      await ready(stage, three);
+    },
+    holder: 'node1',
+    boundMs: plannedMs,
+  },
+];
+
+const three = ['node1', 'node2', 'node3'];
+
+/** An operator's command, which must succeed. */
+async function operator(stage: Stage, ...args: string[]): Promise<void> {
+  const { code, stderr } = await cli(stage.lab, args);
+  if (code !== 0) throw new Error(`swarm-vip ${args.join(' ')}: exit code ${code}: ${stderr}`);
+}
 
 /** Labels the first three nodes as the README does. */
 export async function labelThree(lab: Lab, group: string): Promise<void> {
