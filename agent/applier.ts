@@ -58,6 +58,7 @@ export function createApplier(deps: ApplierDeps): Applier {
       nodeId: config.nodeId,
       notifyFifo: config.paths.notifyFifo,
       pauseDir: config.paths.pauseDir,
+      liveDir: config.paths.liveDir,
     });
     const text = render(view);
     const next = createRunConfig({ epoch, counter }, instances, text, nonce);

@@ -26,6 +26,7 @@ export interface Paths {
   readonly dump: string;
   readonly heartbeat: string;
   readonly pauseDir: string;
+  readonly liveDir: string;
   /** On the volume. */
   readonly assignment: string;
   readonly managers: string;
@@ -41,6 +42,8 @@ export interface AgentConfig {
   readonly metricsListen: ListenAddress;
   readonly logLevel: string;
   readonly paths: Paths;
+  /** False only in tests, as the negative control of the hand-over before a stop. */
+  readonly handOver: boolean;
   /** The descriptor on which PID 1 holds the lock of the state directory. */
   readonly lockFd: number | null;
   /** PATH, for keepalived. */
@@ -80,6 +83,7 @@ export function readConfig(env: Env): AgentConfig {
       readDirectory(env, 'RUN_DIR', '/run/swarm-vip'),
       readDirectory(env, 'STATE_DIR', '/var/lib/swarm-vip'),
     ),
+    handOver: env['TEST_NO_HAND_OVER'] !== '1',
     lockFd: /^\d{1,3}$/.test(env['AGENT_LOCK_FD'] ?? '') ? Number(env['AGENT_LOCK_FD']) : null,
     searchPath: env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
     notes: coordinators.notes,
@@ -117,6 +121,7 @@ function pathsOf(runDir: string, stateDir: string): Paths {
     dump: `${runDir}/keepalived.json`,
     heartbeat: `${runDir}/heartbeat`,
     pauseDir: `${runDir}/pause`,
+    liveDir: `${runDir}/live`,
     assignment: `${stateDir}/assignment.json`,
     managers: `${stateDir}/managers.json`,
     owned: `${stateDir}/owned.json`,

@@ -20,7 +20,7 @@ import { createKeepalivedProcess } from './io/keepalived-process.ts';
 import type { Problems } from './io/problems.ts';
 import { type StateStore, writeWhole } from './io/state-store.ts';
 import type { OwnedAddresses } from './owned-addresses.ts';
-import type { Pauses } from './pauses.ts';
+import type { Parts } from './parts.ts';
 import { createReloadGate } from './reload-gate.ts';
 import type { VrrpStates } from './vrrp-states.ts';
 
@@ -40,7 +40,7 @@ export interface KeeperDeps {
   readonly problems: Problems;
   readonly owned: OwnedAddresses;
   readonly states: VrrpStates;
-  readonly pauses: Pauses;
+  readonly parts: Parts;
   readonly jsonSignal: number | null;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -81,7 +81,7 @@ export function createRunConfig(
 const resyncPeriodMs = 30_000;
 
 export function createKeeper(deps: KeeperDeps): Keeper {
-  const { config, log, problems, owned, states, pauses, now } = deps;
+  const { config, log, problems, owned, states, parts, now } = deps;
   const { paths } = config;
   let state: Supervise<RunConfig> = initialSupervise();
   let timer: NodeJS.Timeout | undefined;
@@ -102,7 +102,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     dump,
     running: () => state.running?.instances ?? [],
     wanted: () => state.wanted?.instances ?? [],
-    isPaused: pauses.isPaused,
+    isPaused: parts.isPaused,
     now,
     onOpen: () => dispatch({ kind: 'gate-open' }),
   });
@@ -119,7 +119,11 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       if (state.phase === 'backing-off' || state.phase === 'stopped') states.keepOnly(new Set());
     }
     // The coordinator's word about peers counts at once, also for an instance that needs no reload.
-    if (state.wanted && state.wanted !== before.wanted) pauses.update(state.wanted.instances);
+    if (state.wanted && state.wanted !== before.wanted) {
+      parts.update(state.wanted.instances);
+      // Nothing to reload, but a next life of the agent must know these orders.
+      if (state.phase === 'running' && state.running === state.wanted) enqueueRecord(state.wanted);
+    }
     for (const effect of step.effects) enqueue(effect);
     clearTimeout(timer);
     if (state.deadlineMs !== null) {
@@ -144,11 +148,21 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     });
   };
 
+  const enqueueRecord = (current: RunConfig) => {
+    queue = queue.then(() => {
+      try {
+        if (state.running === current) writeRecord(current, true);
+      } catch (error) {
+        log.error({ event: 'record-failed', error: String(error) }, 'could not record what runs');
+      }
+    });
+  };
+
   const perform = async (effect: SuperviseEffect<RunConfig>): Promise<void> => {
     switch (effect.kind) {
       case 'start':
         owned.record(effect.config.instances);
-        pauses.beginAll(effect.config.instances);
+        parts.beginAll(effect.config.instances);
         install(effect.config);
         return daemon.start();
       case 'open-gate':
@@ -195,7 +209,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     const running = new Set((state.running?.instances ?? []).map(instanceIdentity));
     owned.record(next.instances);
     for (const instance of next.instances) {
-      if (!running.has(instanceIdentity(instance))) pauses.begin(instance);
+      if (!running.has(instanceIdentity(instance))) parts.begin(instance);
     }
     install(next);
     daemon.signal('SIGHUP');
@@ -204,7 +218,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   const settle = async (settled: RunConfig) => {
     writeRecord(settled, true);
     const groups = new Set(settled.instances.map((instance) => instance.group));
-    pauses.keepOnly(groups);
+    parts.settled(settled.instances);
     states.keepOnly(groups);
     problems.clear('keepalived-down', 'keepalived');
     const { generation, instances } = settled;
@@ -229,7 +243,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       // Nothing says with what it runs: then everything it has is new to us, and the next assignment replaces it.
       const found = lastRun ?? { ...createRunConfig({ epoch: 0, counter: 0 }, [], '', 0), key: 'unknown' };
       state = adoptedSupervise(found, now());
-      pauses.adopt(found.instances);
+      parts.adopt(found.instances);
       log.info({ event: 'adopted', generation: found.generation }, 'took over the running keepalived');
       await resync(0);
     },

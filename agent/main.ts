@@ -14,6 +14,7 @@ import { createApplier } from './applier.ts';
 import { type AgentConfig, readConfig } from './config.ts';
 import { visibleInterfaces } from './core/kernel.ts';
 import { buildReport } from './core/report.ts';
+import { createHandOver } from './hand-over.ts';
 import { type KernelWatch, watchKernel } from './io/addresses.ts';
 import { jsonSignal } from './io/dump.ts';
 import { createProblems, type Problems } from './io/problems.ts';
@@ -24,7 +25,7 @@ import { createKeeper, type Keeper, readLastRun } from './keeper.ts';
 import { createLinks, type Links } from './links.ts';
 import { createOwnedAddresses, type OwnedAddresses } from './owned-addresses.ts';
 import { createPages } from './pages.ts';
-import { createPauses, type Pauses } from './pauses.ts';
+import { createParts, type Parts } from './parts.ts';
 import { createReporter } from './reporter.ts';
 import { createVrrpStates, type VrrpStates } from './vrrp-states.ts';
 
@@ -44,7 +45,7 @@ interface NodeSide {
   readonly kernel: KernelWatch;
   readonly owned: OwnedAddresses;
   readonly states: VrrpStates;
-  readonly pauses: Pauses;
+  readonly parts: Parts;
   readonly keeper: Keeper;
 }
 
@@ -62,9 +63,9 @@ async function createNodeSide(
     onChange();
   });
   const interfaceUp = (name: string) => kernel.current().some((link) => link.name === name && link.up);
-  const pauses = createPauses({ dir: paths.pauseDir, log, problems, now, wallNow, interfaceUp, onChange });
+  const parts = createParts({ dirs: paths, log, problems, now, wallNow, interfaceUp, onChange });
   const owned = createOwnedAddresses(paths.owned, { store, kernel, log });
-  const states = createVrrpStates({ log, wallNow, onChange });
+  const states = createVrrpStates({ log, wallNow, onState: parts.heard, onChange });
   const signal = await jsonSignal();
   const keeper = createKeeper({
     config,
@@ -72,13 +73,13 @@ async function createNodeSide(
     problems,
     owned,
     states,
-    pauses,
+    parts,
     jsonSignal: signal,
     now,
     onChange,
   });
   await kernel.refresh();
-  return { problems, store, kernel, owned, states, pauses, keeper };
+  return { problems, store, kernel, owned, states, parts, keeper };
 }
 
 async function main(): Promise<void> {
@@ -94,7 +95,7 @@ async function main(): Promise<void> {
   const events = { onKernelChange: (): void => undefined, onChange: (): void => undefined };
   const onChange = () => events.onChange();
   const node = await createNodeSide(config, log, events);
-  const { keeper, kernel, store, states, pauses, problems } = node;
+  const { keeper, kernel, store, states, parts, problems } = node;
   const lastRun = readLastRun(config.paths, store);
   await keeper.begin(lastRun);
   const render = createRenderer(new URL('./keepalived.conf.njk', import.meta.url));
@@ -121,10 +122,11 @@ async function main(): Promise<void> {
       phase,
       restarts,
       states: states.current(),
-      pauses: pauses.current(),
+      pauses: parts.current(),
       problems: problems.all(),
     });
   };
+  let leaving = false;
   const reporter = createReporter(report, (text) => links.send(text));
   events.onChange = reporter.changed;
   const links: Links = createLinks({
@@ -133,7 +135,8 @@ async function main(): Promise<void> {
     store,
     hello: helloFrame(config, keepalivedVersion),
     random: Math.random,
-    onAssignment: applier.receive,
+    // Whoever leaves takes no more orders: the next life is told again.
+    onAssignment: (assignment) => leaving || applier.receive(assignment),
     onWelcome: reporter.resend,
     onChange,
   });
@@ -153,15 +156,15 @@ async function main(): Promise<void> {
   );
   listenTcp(server, config.metricsListen).catch((error: unknown) => problems.set(notServed(error)));
 
-  let leaving = false;
+  const handOver = createHandOver({ parts, log, now });
   const leave = async (signal: string) => {
-    if (leaving) return;
+    if (leaving) return handOver.hasten();
     leaving = true;
-    log.info({ event: 'stopping', signal }, 'stops keepalived and ends');
+    log.info({ event: 'stopping', signal }, 'hands over, stops keepalived and ends');
     clearTimeout(coldStart);
-    // Make before break belongs here: ask for a hand-over, wait for the successor, then stop.
+    if (config.handOver) await handOver.run();
     await keeper.leave();
-    pauses.stop();
+    parts.stop();
     reporter.stop();
     // The last word, "nothing runs here", lets the coordinators forget this node at once.
     reporter.resend();

@@ -17,6 +17,8 @@ export interface VrrpStates {
 export function createVrrpStates(deps: {
   readonly log: Log;
   readonly wallNow: () => number;
+  /** keepalived has said so, or a dump has shown it to be otherwise than known. */
+  readonly onState: (name: string, state: InstanceState['state']) => void;
   readonly onChange: () => void;
 }): VrrpStates {
   const { log, wallNow, onChange } = deps;
@@ -34,6 +36,7 @@ export function createVrrpStates(deps: {
         { event: 'vrrp-state', group: name, from: known?.state ?? 'INIT', to: next, priority },
         'VRRP state',
       );
+      deps.onState(name, next);
     }
     onChange();
   };

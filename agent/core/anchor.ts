@@ -27,14 +27,22 @@ export function isAnchor(address: string): boolean {
   return /^127\.112\.0\.\d{1,3}\/32$/.test(address) || /^100::ff00:[0-9a-f]{1,2}\/128$/.test(address);
 }
 
+type Placing = Pick<Instance, 'addresses' | 'interface' | 'addressInterfaces'>;
+
+/** The real addresses, each on its own interface. */
+export function addressesOn(instance: Placing): PlacedAddress[] {
+  const { addressInterfaces } = instance;
+  return instance.addresses.map((address) => ({
+    address,
+    interface: addressInterfaces?.[address] ?? instance.interface,
+  }));
+}
+
 /** Every address that running these instances may put on the node. */
 export function addressesOf(
-  instances: readonly Pick<Instance, 'vrid' | 'source' | 'addresses' | 'interface'>[],
+  instances: readonly (Placing & Pick<Instance, 'vrid' | 'source'>)[],
 ): PlacedAddress[] {
-  return instances.flatMap((instance) => [
-    anchorOf(instance),
-    ...instance.addresses.map((address) => ({ address, interface: instance.interface })),
-  ]);
+  return instances.flatMap((instance) => [anchorOf(instance), ...addressesOn(instance)]);
 }
 
 /**

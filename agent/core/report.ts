@@ -1,8 +1,8 @@
 // Everything the agent knows → the one report that every manager gets.
 import { type Problem, problemKey } from '../../shared/problem.ts';
 import type {
+  AssignedInstance,
   Generation,
-  Instance,
   NetworkInterface,
   Pause,
   Report,
@@ -22,7 +22,10 @@ export interface ReportInput {
   readonly interfaces: readonly NetworkInterface[];
   readonly kernel: readonly KernelInterface[];
   /** What keepalived runs, or null. */
-  readonly running: { readonly generation: Generation; readonly instances: readonly Instance[] } | null;
+  readonly running: {
+    readonly generation: Generation;
+    readonly instances: readonly AssignedInstance[];
+  } | null;
   /** The last assignment that asked for nothing and got it; `running` wins. */
   readonly idle: Generation | null;
   readonly rejected: (Generation & { readonly reason: string }) | null;
@@ -50,18 +53,12 @@ export function buildReport(input: ReportInput): Report {
   };
 }
 
-function runningInstance(instance: Instance, input: ReportInput): RunningInstance {
+function runningInstance(instance: AssignedInstance, input: ReportInput): RunningInstance {
   const known = input.states.get(instance.group);
+  // Secrets stay here, orders are the coordinator's own.
+  const { password: _p, peersConfirmed: _c, standAside: _s, transition: _t, ...shown } = instance;
   return {
-    group: instance.group,
-    vrid: instance.vrid,
-    version: instance.version,
-    intervalMs: instance.intervalMs,
-    interface: instance.interface,
-    source: instance.source,
-    peers: instance.peers,
-    priority: instance.priority,
-    addresses: instance.addresses,
+    ...shown,
     state: known?.state ?? 'INIT',
     stateSinceMs: known?.sinceMs ?? 0,
     effectivePriority: known?.priority ?? instance.priority,

@@ -1,7 +1,7 @@
 // Assignment → what the template shows. All decisions about keepalived.conf are here; the template only lays out.
 import type { Instance } from '../../shared/protocol.ts';
 import { familyOf } from '../../shared/words.ts';
-import { anchorOf, placeholderPeer } from './anchor.ts';
+import { addressesOn, anchorOf, placeholderPeer } from './anchor.ts';
 
 export interface InstanceView {
   readonly name: string;
@@ -12,10 +12,18 @@ export interface InstanceView {
   /** Seconds, as keepalived wants them: "0.1", "1". */
   readonly interval: string;
   readonly source: string;
-  readonly peers: readonly string[];
+  /** Null: multicast. */
+  readonly peers: readonly string[] | null;
+  /** With multicast; null for v6, whose adverts come from the link-local address. */
+  readonly multicastSource: string | null;
   readonly password: string | null;
-  readonly track: string;
-  readonly trackFile: string;
+  readonly pauseTrack: string;
+  readonly pauseFile: string;
+  readonly liveTrack: string;
+  readonly liveFile: string;
+  readonly trackInterfaces: readonly string[];
+  /** Complete lines. */
+  readonly garp: readonly string[];
   /** Complete lines for virtual_ipaddress and virtual_ipaddress_excluded. */
   readonly anchor: string;
   readonly addresses: readonly string[];
@@ -32,6 +40,7 @@ export interface ViewPlaces {
   readonly nodeId: string;
   readonly notifyFifo: string;
   readonly pauseDir: string;
+  readonly liveDir: string;
 }
 
 /** Sorted throughout, so that an assignment in another order renders to the same text and causes no reload. */
@@ -41,14 +50,15 @@ export function configView(instances: readonly Instance[], places: ViewPlaces): 
     notifyFifo: places.notifyFifo,
     instances: [...instances]
       .sort((a, b) => (a.group < b.group ? -1 : 1))
-      .map((instance) => instanceView(instance, places.pauseDir)),
+      .map((instance) => instanceView(instance, places)),
   };
 }
 
-function instanceView(instance: Instance, pauseDir: string): InstanceView {
+function instanceView(instance: Instance, places: ViewPlaces): InstanceView {
   const anchor = anchorOf(instance);
   const family = familyOf(instance.source);
   const peers = instance.peers.map((peer) => peer.address).sort();
+  const multicast = instance.transport === 'multicast';
   return {
     name: instance.group,
     interface: instance.interface,
@@ -57,14 +67,31 @@ function instanceView(instance: Instance, pauseDir: string): InstanceView {
     priority: instance.priority,
     interval: String(instance.intervalMs / 1000),
     source: instance.source,
-    peers: peers.length > 0 ? peers : [placeholderPeer[family]],
+    peers: multicast ? null : peers.length > 0 ? peers : [placeholderPeer[family]],
+    multicastSource: family === 4 ? instance.source : null,
     password: instance.password ?? null,
-    track: `pause_${instance.group}`,
-    trackFile: `${pauseDir}/${instance.group}`,
+    pauseTrack: `pause_${instance.group}`,
+    pauseFile: `${places.pauseDir}/${instance.group}`,
+    liveTrack: `live_${instance.group}`,
+    liveFile: `${places.liveDir}/${instance.group}`,
+    trackInterfaces: [...(instance.trackInterfaces ?? [])].sort(),
+    garp: garpLines(instance.garp ?? {}),
     // keepalived refuses a scope on v6 addresses, which have their scope by nature.
     anchor: `${anchor.address} dev lo${family === 4 ? ' scope host' : ''}`,
-    addresses: [...instance.addresses].sort().map((address) => `${address} dev ${instance.interface}`),
+    addresses: addressesOn(instance)
+      .map((placed) => `${placed.address} dev ${placed.interface}`)
+      .sort(),
   };
+}
+
+function garpLines(garp: NonNullable<Instance['garp']>): string[] {
+  const lines = {
+    garp_master_delay: garp.delay,
+    garp_master_repeat: garp.repeat,
+    garp_master_refresh: garp.refresh,
+    garp_master_refresh_repeat: garp.refreshRepeat,
+  };
+  return Object.entries(lines).flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`]));
 }
 
 /**
@@ -72,5 +99,6 @@ function instanceView(instance: Instance, pauseDir: string): InstanceView {
  * join like any newcomer.
  */
 export function instanceIdentity(instance: Instance): string {
-  return [instance.group, instance.vrid, instance.interface, instance.source].join(' ');
+  const { group, vrid, source, transport } = instance;
+  return [group, vrid, instance.interface, source, transport ?? 'unicast'].join(' ');
 }

@@ -2,6 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Instance } from '../../shared/protocol.ts';
 import { familyOf } from '../../shared/words.ts';
+import type { PlacedAddress } from '../core/anchor.ts';
 import { run, spawnTied } from './run.ts';
 
 export type Answer =
@@ -12,11 +13,11 @@ export type Answer =
 /** How many addresses are asked for at once. */
 const width = 32;
 
-/** Asks for every address of the instance, a second each, all at once; the first answer decides. */
-export async function askAddresses(instance: Pick<Instance, 'addresses' | 'interface'>): Promise<Answer> {
-  for (let from = 0; from < instance.addresses.length; from += width) {
-    const part = instance.addresses.slice(from, from + width);
-    const answers = await Promise.all(part.map((address) => askAddress(address, instance.interface)));
+/** Asks for every address, a second each, all at once; the first answer decides. */
+export async function askAddresses(addresses: readonly PlacedAddress[]): Promise<Answer> {
+  for (let from = 0; from < addresses.length; from += width) {
+    const part = addresses.slice(from, from + width);
+    const answers = await Promise.all(part.map((placed) => askAddress(placed)));
     const found =
       answers.find((answer) => answer.kind === 'answer') ??
       answers.find((answer) => answer.kind === 'unknown');
@@ -25,7 +26,7 @@ export async function askAddresses(instance: Pick<Instance, 'addresses' | 'inter
   return { kind: 'silence' };
 }
 
-async function askAddress(virtual: string, link: string): Promise<Answer> {
+async function askAddress({ address: virtual, interface: link }: PlacedAddress): Promise<Answer> {
   const [address = ''] = virtual.split('/');
   // Duplicate address detection: it asks from 0.0.0.0, so that no neighbour learns a wrong sender.
   const [command, args] =

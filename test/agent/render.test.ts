@@ -16,6 +16,7 @@ const places = {
   nodeId: 'a'.repeat(25),
   notifyFifo: '/run/swarm-vip/notify.fifo',
   pauseDir: '/run/swarm-vip/pause',
+  liveDir: '/run/swarm-vip/live',
 };
 const peer = (index: number, address: string) => ({ node: `peer${index}`.padEnd(25, 'x'), address });
 const make = (change: Record<string, unknown>): Instance =>

@@ -1,0 +1,276 @@
+// Runs the part of every instance (core/part.ts): feeds it orders, evidence and what keepalived says; writes what
+// follows into the two track files that keepalived watches. Never a reload.
+//   pause/GROUP   1: held back (keepalived shows FAULT), 0: takes part
+//   live/GROUP    what is added to the base priority right now
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import type { Log } from '../shared/io/log.ts';
+import type { AssignedInstance, Pause, VrrpState } from '../shared/protocol.ts';
+import {
+  beginPart,
+  deadlineMs,
+  isPaused,
+  liveValue,
+  type Part,
+  type PartEvent,
+  partDetail,
+  pauseReason,
+  runningPart,
+  stepPart,
+  termsOf,
+} from './core/part.ts';
+import { instanceIdentity } from './core/view.ts';
+import { type Evidence, gatherEvidence } from './evidence.ts';
+import type { Problems } from './io/problems.ts';
+import { writeWhole } from './io/state-store.ts';
+import { readTrackFile } from './io/track-file.ts';
+
+export interface Parts {
+  /** A new life of keepalived: every instance joins. */
+  beginAll(instances: readonly AssignedInstance[]): void;
+  begin(instance: AssignedInstance): void;
+  /** Takes part at once: the leader of an ordered change, while all others are held. */
+  lead(instance: AssignedInstance): void;
+  /** Instances that run already, after a restart of the agent: their track files tell. */
+  adopt(instances: readonly AssignedInstance[]): void;
+  /** New orders, peers, interval or confirmation for instances that go on. */
+  update(instances: readonly AssignedInstance[]): void;
+  /** keepalived runs exactly these; all others are forgotten. */
+  settled(instances: readonly AssignedInstance[]): void;
+  /** keepalived has spoken. */
+  heard(group: string, state: VrrpState): void;
+  /** The agent is about to stop: holders yield, all others stand aside. */
+  leave(): void;
+  /** Groups that this node yields and still holds. */
+  yielding(): readonly AssignedInstance[];
+  current(): ReadonlyMap<string, Pause>;
+  isPaused(group: string): boolean;
+  stop(): void;
+}
+
+export interface PartsDeps {
+  readonly dirs: { readonly pauseDir: string; readonly liveDir: string };
+  readonly log: Log;
+  readonly problems: Problems;
+  readonly now: () => number;
+  readonly wallNow: () => number;
+  readonly interfaceUp: (name: string) => boolean;
+  readonly onChange: () => void;
+}
+
+interface Entry {
+  instance: AssignedInstance;
+  part: Part;
+  /** The lowest base priority that keepalived may be running with. */
+  basePriority: number;
+  sinceWallMs: number;
+  evidence: Evidence | undefined;
+  timer: NodeJS.Timeout | undefined;
+  written: { pause: string | undefined; live: string | undefined };
+}
+
+export function createParts(deps: PartsDeps): Parts {
+  const { dirs, log, problems, now } = deps;
+  const entries = new Map<string, Entry>();
+  const both = [dirs.pauseDir, dirs.liveDir];
+  for (const dir of both) mkdirSync(dir, { recursive: true, mode: 0o700 });
+
+  const clearProblems = (group: string) => {
+    problems.clear('address-in-use', `group ${group}`);
+    problems.clear('cannot-listen', `group ${group}`);
+  };
+
+  const halt = (entry: Entry) => {
+    entry.evidence?.stop();
+    entry.evidence = undefined;
+    clearTimeout(entry.timer);
+  };
+
+  const forget = (group: string) => {
+    const entry = entries.get(group);
+    if (!entry) return;
+    halt(entry);
+    entries.delete(group);
+    clearProblems(group);
+  };
+
+  const write = (entry: Entry) => {
+    const { group } = entry.instance;
+    const live = liveValue(entry.part, entry.basePriority);
+    const pause = isPaused(entry.part) ? '1\n' : '0\n';
+    // The priority first: a member that may be modest must not take part for a moment with its full one.
+    if (live !== undefined && entry.written.live !== `${live}\n`) {
+      entry.written.live = `${live}\n`;
+      writeWhole(`${dirs.liveDir}/${group}`, entry.written.live);
+    }
+    if (entry.written.pause !== pause) {
+      entry.written.pause = pause;
+      writeWhole(`${dirs.pauseDir}/${group}`, pause);
+    }
+  };
+
+  const feed = (entry: Entry, event: PartEvent) => {
+    if (entries.get(entry.instance.group) !== entry) return;
+    const before = entry.part;
+    entry.part = stepPart(before, event, now());
+    follow(entry, before, event.kind);
+  };
+
+  /** Carries out what a step has changed. */
+  const follow = (entry: Entry, before: Part | undefined, cause: string) => {
+    const { part } = entry;
+    write(entry);
+    schedule(entry);
+    if (part.phase !== before?.phase) entered(entry, before, cause);
+    if (part.phase === 'joining') joinProblem(entry);
+    if (part.phase !== before?.phase || pauseReason(part) !== (before && pauseReason(before))) {
+      entry.sinceWallMs = deps.wallNow();
+      deps.onChange();
+    } else if (part.pause.answeredBy?.mac !== before?.pause.answeredBy?.mac) deps.onChange();
+  };
+
+  const schedule = (entry: Entry) => {
+    clearTimeout(entry.timer);
+    const deadline = deadlineMs(entry.part);
+    if (deadline === null) return;
+    entry.timer = setTimeout(() => feed(entry, { kind: 'tick' }), Math.max(1, deadline - now() + 1));
+  };
+
+  const entered = (entry: Entry, before: Part | undefined, cause: string) => {
+    const { group } = entry.instance;
+    const { phase } = entry.part;
+    const words = { group, from: before?.phase, to: phase, by: cause };
+    entry.evidence?.stop();
+    entry.evidence = phase === 'joining' ? gather(entry) : undefined;
+    if (phase !== 'joining') clearProblems(group);
+    if (!isPaused(entry.part) && before && isPaused(before)) {
+      const afterMs = Math.round(now() - before.sinceMs);
+      log.info({ event: 'pause-ended', ...words, afterMs }, 'takes part in the group');
+    } else if (isPaused(entry.part) && !(before && isPaused(before))) {
+      log.info({ event: 'pause-began', ...words }, partDetail(entry.part));
+    } else if (before) log.info({ event: 'part-changed', ...words }, partDetail(entry.part));
+  };
+
+  const joinProblem = ({ part, instance: { group } }: Entry) => {
+    if (part.pause.phase !== 'address-in-use') return problems.clear('address-in-use', `group ${group}`);
+    problems.set({
+      code: 'address-in-use',
+      severity: 'error',
+      where: `group ${group}`,
+      group,
+      message: partDetail(part),
+      instead: 'this node stays out of the group',
+      remedy: 'free the address, or let protocol 112 pass between the members',
+    });
+  };
+
+  const gather = (entry: Entry) =>
+    gatherEvidence(entry.instance, {
+      log,
+      now,
+      interfaceUp: deps.interfaceUp,
+      onEvidence: (event) => feed(entry, event),
+      onDeaf: (why) => problems.set(deafProblem(entry.instance.group, why)),
+    });
+
+  const add = (instance: AssignedInstance, part: Part, written: Entry['written']) => {
+    forget(instance.group);
+    const entry: Entry = {
+      instance,
+      part,
+      basePriority: instance.priority,
+      sinceWallMs: deps.wallNow(),
+      evidence: undefined,
+      timer: undefined,
+      written,
+    };
+    entries.set(instance.group, entry);
+    follow(entry, undefined, 'begin');
+  };
+  const unknown = { pause: undefined, live: undefined };
+
+  const begin = (instance: AssignedInstance) =>
+    add(instance, beginPart(termsOf(instance), now()), { ...unknown });
+
+  const forgetOthers = (groups: ReadonlySet<string>) => {
+    for (const group of [...entries.keys()]) if (!groups.has(group)) forget(group);
+    for (const dir of both) {
+      for (const name of readdirSync(dir)) if (!groups.has(name)) rmSync(`${dir}/${name}`, { force: true });
+    }
+  };
+
+  return {
+    begin,
+    lead: (instance) => add(instance, runningPart(termsOf(instance), false, now()), { ...unknown }),
+    beginAll(instances) {
+      forgetOthers(new Set());
+      for (const instance of instances) begin(instance);
+    },
+    adopt(instances) {
+      for (const instance of instances) {
+        const { group } = instance;
+        // Anything but a clear 0 counts as paused: the safe reading.
+        if (readTrackFile(`${dirs.pauseDir}/${group}`) !== 0) begin(instance);
+        else {
+          const lowered = (readTrackFile(`${dirs.liveDir}/${group}`) ?? 0) < 0;
+          add(instance, runningPart(termsOf(instance), lowered, now()), { ...unknown });
+        }
+      }
+    },
+    update(instances) {
+      for (const instance of instances) {
+        const entry = entries.get(instance.group);
+        // Another identity begins anew with the reload; until then the old one keeps its own evidence.
+        if (!entry || instanceIdentity(entry.instance) !== instanceIdentity(instance)) continue;
+        entry.instance = instance;
+        // Until the reload is done keepalived may add to either.
+        entry.basePriority = Math.min(entry.basePriority, instance.priority);
+        entry.evidence?.update(instance);
+        feed(entry, { kind: 'terms', terms: termsOf(instance) });
+      }
+    },
+    settled(instances) {
+      forgetOthers(new Set(instances.map((instance) => instance.group)));
+      for (const { group, priority } of instances) {
+        const entry = entries.get(group);
+        if (!entry) continue;
+        entry.basePriority = priority;
+        write(entry);
+      }
+    },
+    heard(group, state) {
+      const entry = entries.get(group);
+      if (entry) feed(entry, { kind: 'vrrp', state });
+    },
+    leave() {
+      for (const entry of entries.values()) feed(entry, { kind: 'leave' });
+    },
+    yielding: () =>
+      [...entries.values()].filter(({ part }) => part.phase === 'yielding').map(({ instance }) => instance),
+    current() {
+      const paused = [...entries].flatMap(([group, { part, sinceWallMs }]): [string, Pause][] => {
+        const reason = pauseReason(part);
+        return reason === null ? [] : [[group, { reason, detail: partDetail(part), sinceMs: sinceWallMs }]];
+      });
+      return new Map(paused);
+    },
+    isPaused(group) {
+      const entry = entries.get(group);
+      return entry !== undefined && isPaused(entry.part);
+    },
+    stop() {
+      for (const group of [...entries.keys()]) forget(group);
+    },
+  };
+}
+
+function deafProblem(group: string, why: string) {
+  return {
+    code: 'cannot-listen',
+    severity: 'warning',
+    where: `group ${group}`,
+    group,
+    message: `expected to listen for the holder's adverts, found ${why}`,
+    instead: 'joins only when nobody answers for the address; tries again every second',
+    remedy: 'give the agent the capability NET_RAW, and perl-base if the image was changed',
+  } as const;
+}
