@@ -138,6 +138,8 @@ export const NetworkInterface = v.object({
   up: v.boolean(),
   /** "10.0.0.7/24"; without virtual addresses, link-local and loopback ones. */
   addresses: list(v.pipe(v.string(), v.maxLength(64)), 64),
+  /** True for the interface of the node's default route (the one with the lowest metric). */
+  defaultRoute: v.optional(v.boolean()),
 });
 export type NetworkInterface = v.InferOutput<typeof NetworkInterface>;
 

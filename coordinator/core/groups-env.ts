@@ -61,11 +61,11 @@ function readService(
     });
     return undefined;
   }
-  const from = (key: string) => (complaint: Complaint) => complain(key, complaint, name.output);
-  const addresses = readAddresses(env['KEEPALIVED_VIRTUAL_IPS'] ?? '', from('KEEPALIVED_VIRTUAL_IPS'));
+  const about = (key: string) => (complaint: Complaint) => complain(key, complaint, name.output);
+  const addresses = readAddresses(env['KEEPALIVED_VIRTUAL_IPS'] ?? '', about('KEEPALIVED_VIRTUAL_IPS'));
   const [first, ...rest] = addresses;
   if (first === undefined) {
-    from('KEEPALIVED_VIRTUAL_IPS')({
+    about('KEEPALIVED_VIRTUAL_IPS')({
       code: 'group-without-address',
       severity: 'error',
       message: 'expected at least one usable address, found none',
@@ -74,12 +74,12 @@ function readService(
     });
     return undefined;
   }
-  const password = readPassword(env['KEEPALIVED_PASSWORD'] ?? '', from('KEEPALIVED_PASSWORD'));
+  const password = readPassword(env['KEEPALIVED_PASSWORD'] ?? '', about('KEEPALIVED_PASSWORD'));
   const wishedInterface = readInterface(
     env['KEEPALIVED_INTERFACE']?.trim() ?? '',
-    from('KEEPALIVED_INTERFACE'),
+    about('KEEPALIVED_INTERFACE'),
   );
-  const routerId = readRouterId(env['KEEPALIVED_ROUTER_ID']?.trim() ?? '', from('KEEPALIVED_ROUTER_ID'));
+  const routerId = readRouterId(env['KEEPALIVED_ROUTER_ID']?.trim() ?? '', about('KEEPALIVED_ROUTER_ID'));
   const version = password === undefined ? 3 : 2;
   const stated: Partial<Record<GroupField, boolean>> = {
     addresses: true,

@@ -1,32 +1,33 @@
-// Node labels + what agents report → the members of each group: which nodes, with which priority, interface and source
-// address. A label that cannot be used is bent or left out aloud; it never touches another node or group.
-import * as v from 'valibot';
+// Node labels, placement rules and what agents report → the members of each group: which nodes, with which priority,
+// interface and source address. A label that cannot be used is bent or left out aloud; it never touches another node
+// or group.
 import type { Problem } from '../../shared/problem.ts';
 import type { NetworkInterface } from '../../shared/protocol.ts';
-import { canonicalAddress, familyOf, InterfaceName, inSubnet, type NodeId } from '../../shared/words.ts';
+import { familyOf, type NodeId } from '../../shared/words.ts';
+import { didYouMean } from './did-you-mean.ts';
 import { type Drain, readDrain } from './drain.ts';
-import { type Group, type Groups, readable } from './groups.ts';
+import type { Group, Groups } from './groups.ts';
+import { groupsLabel, groupsNamedBy, label, unknownLabels } from './labels.ts';
+import { type Attachment, attach } from './members-attach.ts';
+import { type Rank, rank, readRank } from './members-rank.ts';
+import { fits } from './placement.ts';
+import { readable } from './readable.ts';
 import { nodeName, type Snapshot, type SwarmNode } from './snapshot.ts';
-
-export const label = {
-  group: 'keepalived_group',
-  priority: 'KEEPALIVED_PRIORITY',
-  interface: 'KEEPALIVED_INTERFACE',
-  address: 'KEEPALIVED_IP',
-} as const;
-
-const defaultPriority = 100;
 
 /** A node that an operator put into a group. */
 export interface Member {
   node: NodeId;
   wantedPriority: number;
-  /** "label KEEPALIVED_PRIORITY" or "default". */
+  /** "label KEEPALIVED_PRIORITY", "tier 1", "default". */
   priorityFrom: string;
+  /** Decides between equal priorities, lowest first: the spread of several groups over nodes. */
+  order: number;
+  /** Why the node is a member: "label keepalived_group", "config groups-7, line 12". */
+  memberFrom: string;
   /** False while nothing has been heard of the node's interfaces. */
   reported: boolean;
   /** Where it takes part, or undefined while its agent has not reported, or has no fitting interface. */
-  attachment: { interface: string; source: string } | undefined;
+  attachment: Attachment | undefined;
   /** The operator wants the node to hold nothing. */
   drain: Drain | undefined;
 }
@@ -36,210 +37,128 @@ export interface Memberships {
   problems: Problem[];
 }
 
-/** @param interfaces what the agents last reported, by node; a node without an agent is absent */
-export function membersFromLabels(
+export interface Heard {
+  /** What the agents last reported, by node; a node without an agent is absent. */
+  interfaces: ReadonlyMap<NodeId, readonly NetworkInterface[]>;
+  /** The interfaces that a node tracks for a group now. */
+  tracked(node: NodeId, group: string): readonly string[];
+}
+
+type Candidate = Omit<Member, 'wantedPriority' | 'priorityFrom' | 'order'> & Rank;
+
+export function findMembers(
   snapshot: Snapshot,
   { groups, named }: Groups,
-  interfaces: ReadonlyMap<NodeId, readonly NetworkInterface[]>,
+  heard: Heard,
   nowMs: number,
 ): Memberships {
-  const problems: Problem[] = [];
-  const byGroup = new Map<string, Member[]>(groups.map((group) => [group.name, []]));
+  const problems = unknownLabels(snapshot, named);
+  const candidates = new Map<string, Candidate[]>(groups.map((group) => [group.name, []]));
   for (const node of snapshot.nodes) {
     const { drain, problem } = readDrain(snapshot, node, nowMs);
     if (problem) problems.push(problem);
-    const name = node.labels[label.group]?.trim();
-    if (name === undefined || name === '') continue;
     const where = (key: string) => `node ${nodeName(snapshot, node.id)}, label ${key}`;
-    const group = groups.find((candidate) => candidate.name === name);
-    if (!group) {
-      if (!named.has(name)) problems.push(unknownGroup(name, node, where(label.group), groups));
-      continue;
+    const labelled = groupsNamedBy(node);
+    for (const { key, text } of labelled) {
+      if (!named.has(text)) problems.push(unknownGroup(text, node, where(key), key, groups));
     }
-    const context = { node, group, where, problems };
-    const reported = interfaces.get(node.id);
-    byGroup.get(group.name)?.push({
-      node: node.id,
-      ...readPriority(context),
-      reported: reported !== undefined,
-      attachment: reported && attach(reported, context),
-      drain,
-    });
-  }
-  for (const group of groups) {
-    const members = byGroup.get(group.name) ?? [];
-    refuseSharedSources(snapshot, group, members, problems);
-    if (members.length === 0) {
-      problems.push({
-        code: 'group-without-member',
-        severity: 'error',
-        where: group.source,
-        group: group.name,
-        message: `expected at least one node with the label ${label.group}=${group.name}, found none`,
-        instead: 'nobody holds its addresses',
-        remedy: `docker node update --label-add ${label.group}=${group.name} NODE`,
+    for (const group of groups) {
+      const byLabel = labelled.find(({ text }) => text === group.name);
+      const memberFrom = membership(node, group, byLabel?.key);
+      if (memberFrom === undefined) {
+        if (byLabel) problems.push(labelWithoutEffect(group, node, where(byLabel.key), byLabel.key));
+        continue;
+      }
+      const context = { node, group, where, problems };
+      const reported = heard.interfaces.get(node.id);
+      candidates.get(group.name)?.push({
+        node: node.id,
+        memberFrom,
+        ...readRank(context),
+        reported: reported !== undefined,
+        attachment: reported && attach(reported, heard.tracked(node.id, group.name), context),
+        drain,
       });
     }
   }
-  return { byGroup, problems };
+  for (const group of groups) {
+    const members = candidates.get(group.name) ?? [];
+    refuseSharedSources(snapshot, group, members, problems);
+    if (members.length === 0) problems.push(withoutMember(group));
+  }
+  return { byGroup: rank(candidates), problems };
 }
 
-function unknownGroup(name: string, node: SwarmNode, where: string, groups: readonly Group[]): Problem {
-  const known = groups.map((group) => group.name).join(', ');
+/** Why a node is a member of a group, or undefined if it is none. */
+function membership(node: SwarmNode, group: Group, key: string | undefined): string | undefined {
+  if (!group.members && !group.tiers) return key === undefined ? undefined : `label ${key}`;
+  if (group.members && !fits(node, group.members)) return undefined;
+  const inTier = group.tiers?.some((tier) => fits(node, tier.members)) ?? true;
+  return group.members || inTier ? group.provenance.members : undefined;
+}
+
+function unknownGroup(
+  name: string,
+  node: SwarmNode,
+  where: string,
+  key: string,
+  groups: readonly Group[],
+): Problem {
+  const known = groups.map((group) => group.name);
   return {
     code: 'group-unknown',
     severity: 'error',
     where,
     node: node.id,
     value: readable(name),
-    message: `no service defines this group; defined: ${known || 'none'}`,
-    instead: 'the node takes part in no group',
-    remedy: 'correct the label, or deploy a service with this KEEPALIVED_GROUP',
+    message: `nothing defines this group; defined: ${known.join(', ') || 'none'}${didYouMean(name, known)}`,
+    instead: 'the node takes part in no such group',
+    remedy:
+      key === label.group
+        ? 'correct the label, or deploy a service with this KEEPALIVED_GROUP'
+        : 'correct the label, or define the group in groups.yaml',
   };
 }
 
-interface Context {
-  node: SwarmNode;
-  group: Group;
-  where: (key: string) => string;
-  problems: Problem[];
-}
-
-function readPriority({
-  node,
-  group,
-  where,
-  problems,
-}: Context): Pick<Member, 'wantedPriority' | 'priorityFrom'> {
-  const text = node.labels[label.priority]?.trim();
-  if (text === undefined || text === '') return { wantedPriority: defaultPriority, priorityFrom: 'default' };
-  const found = /^[+-]?\d{1,9}$/.test(text) ? Number(text) : undefined;
-  const clamped = found === undefined ? defaultPriority : Math.min(254, Math.max(1, found));
-  if (found !== clamped) {
-    problems.push({
-      code: found === undefined ? 'priority-invalid' : 'priority-clamped',
-      severity: 'warning',
-      where: where(label.priority),
-      group: group.name,
-      node: node.id,
-      value: readable(text),
-      message: 'expected a whole number from 1 to 254',
-      instead: found === undefined ? `the default ${clamped} is used` : `${clamped} is used`,
-      remedy: `docker node update --label-add ${label.priority}=${clamped} ${node.hostname}`,
-    });
-  }
+function labelWithoutEffect(group: Group, node: SwarmNode, where: string, key: string): Problem {
   return {
-    wantedPriority: clamped,
-    priorityFrom: found === undefined ? 'default' : `label ${label.priority}`,
-  };
-}
-
-/** Chooses interface and source: what the node's label names, else what the group names, else who holds the subnet. */
-function attach(interfaces: readonly NetworkInterface[], context: Context): Member['attachment'] {
-  const { node, group, where, problems } = context;
-  const hosts = (candidate: NetworkInterface) => addressesFor(candidate, group);
-  const automatic = interfaces.find((candidate) => hosts(candidate).some((host) => host.inSubnet));
-  const wanted = wantedInterface(context);
-  const named = wanted && interfaces.find((candidate) => candidate.name === wanted.name);
-  const chosen = wanted === undefined ? automatic : named && hosts(named).length > 0 ? named : automatic;
-  const have = interfaces.map((candidate) => candidate.name).join(', ') || 'none';
-  if (wanted && chosen !== named) {
-    problems.push({
-      code: 'interface-missing',
-      severity: chosen ? 'warning' : 'error',
-      where: wanted.where,
-      group: group.name,
-      node: node.id,
-      value: wanted.name,
-      message: named
-        ? `the interface has no IPv${group.family} address`
-        : `node ${node.hostname} has no such interface; it has ${have}`,
-      instead: chosen
-        ? `${chosen.name} is used, whose subnet holds the address`
-        : 'the node cannot hold the addresses of the group',
-      remedy: `set the label ${label.interface} on the node to an interface that it has`,
-    });
-  } else if (!chosen) {
-    problems.push({
-      code: 'no-interface',
-      severity: 'error',
-      where: `node ${nodeName({ nodes: [node], services: [] }, node.id)}`,
-      group: group.name,
-      node: node.id,
-      value: group.addresses[0],
-      message: `no interface has a subnet that holds the address; the node has ${describe(interfaces)}`,
-      instead: 'the node cannot hold the addresses of the group',
-      remedy: `name the interface by the node’s label ${label.interface}`,
-    });
-  }
-  if (!chosen) return undefined;
-  const [best] = hosts(chosen).sort((a, b) => Number(b.inSubnet) - Number(a.inSubnet));
-  if (!best) return undefined;
-  const source = readSource(chosen, best.address, where(label.address), context);
-  return { interface: chosen.name, source };
-}
-
-function wantedInterface({
-  node,
-  group,
-  where,
-  problems,
-}: Context): { name: string; where: string } | undefined {
-  const text = node.labels[label.interface]?.trim();
-  if (text !== undefined && text !== '' && text !== 'auto') {
-    if (v.is(InterfaceName, text)) return { name: text, where: where(label.interface) };
-    problems.push({
-      code: 'interface-invalid',
-      severity: 'warning',
-      where: where(label.interface),
-      group: group.name,
-      node: node.id,
-      value: readable(text),
-      message: 'expected an interface name of at most 15 characters',
-      instead: 'the label is ignored',
-      remedy: 'correct or remove the label',
-    });
-  }
-  return group.interface === undefined
-    ? undefined
-    : { name: group.interface, where: group.source.replace('KEEPALIVED_GROUP', label.interface) };
-}
-
-/** Own addresses of an interface that adverts of this group can come from; the group's own addresses are none. */
-function addressesFor(candidate: NetworkInterface, group: Group): { address: string; inSubnet: boolean }[] {
-  return candidate.addresses
-    .map((cidr) => ({ cidr, address: cidr.split('/')[0] ?? '' }))
-    .filter(({ address }) => familyOf(address) === group.family)
-    .filter(({ address }) => !group.addresses.some((vip) => vip.split('/')[0] === address))
-    .map(({ cidr, address }) => ({
-      address,
-      inSubnet: group.addresses.some((vip) => inSubnet(vip.split('/')[0] ?? '', cidr)),
-    }));
-}
-
-function readSource(chosen: NetworkInterface, automatic: string, where: string, context: Context): string {
-  const { node, group, problems } = context;
-  const text = node.labels[label.address]?.trim();
-  if (text === undefined || text === '') return automatic;
-  const wanted = canonicalAddress(text);
-  const own = addressesFor(chosen, group).find(({ address }) => address === wanted);
-  if (own) return own.address;
-  problems.push({
-    code: 'source-address-foreign',
+    code: 'label-without-effect',
     severity: 'warning',
     where,
     group: group.name,
     node: node.id,
-    value: readable(text),
-    message: `expected an address of ${chosen.name}: ${chosen.addresses.join(', ')}`,
-    instead: `${automatic} is used`,
-    remedy: 'correct or remove the label',
-  });
-  return automatic;
+    value: group.name,
+    message: `the members of this group are chosen by ${group.provenance.members}, which does not choose this node`,
+    instead: 'the node is no member',
+    remedy: key === groupsLabel ? 'take the group out of the label' : 'remove the label, or change the rule',
+  };
+}
+
+function withoutMember(group: Group): Problem {
+  const byRule = group.members !== undefined || group.tiers !== undefined;
+  const key = group.origin === 'file' ? groupsLabel : label.group;
+  return {
+    code: 'group-without-member',
+    severity: 'error',
+    where: byRule ? group.provenance.members : group.source,
+    group: group.name,
+    message: byRule
+      ? 'expected at least one node that fits the placement expressions, found none'
+      : `expected at least one node with the label ${key}=${group.name}, found none`,
+    instead: 'nobody holds its addresses',
+    remedy: byRule
+      ? 'correct the expressions, or label nodes so that they fit'
+      : `docker node update --label-add ${key}=${group.name} NODE`,
+  };
 }
 
 /** Two members with one source address (a cloned machine, NAT) would talk to themselves: the later one stays out. */
-function refuseSharedSources(snapshot: Snapshot, group: Group, members: Member[], problems: Problem[]): void {
+function refuseSharedSources(
+  snapshot: Snapshot,
+  group: Group,
+  members: Candidate[],
+  problems: Problem[],
+): void {
   const owners = new Map<string, NodeId>();
   for (const member of [...members].sort((a, b) => a.node.localeCompare(b.node))) {
     if (!member.attachment) continue;
@@ -262,12 +181,6 @@ function refuseSharedSources(snapshot: Snapshot, group: Group, members: Member[]
       remedy: 'give each node an address of its own',
     });
   }
-}
-
-function describe(interfaces: readonly NetworkInterface[]): string {
-  return interfaces
-    .map(({ name, addresses }) => `${name} (${addresses.join(' ') || 'no address'})`)
-    .join(', ');
 }
 
 /**

@@ -5,7 +5,7 @@ import type { AssignedInstance, NetworkInterface, Report, RunningInstance } from
 import type { NodeId, Vrid } from '../../shared/words.ts';
 import { type AllGroups, collectGroups, type Group } from './groups.ts';
 import { leadOf } from './lead.ts';
-import { type Member, membersFromLabels, ownedByNodes } from './members.ts';
+import { findMembers, type Member, ownedByNodes } from './members.ts';
 import { assignPriorities } from './priority.ts';
 import { type RolloutStep, rollOut, type Waiting } from './rollout.ts';
 import { nodeName, type Snapshot } from './snapshot.ts';
@@ -53,7 +53,9 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
   const groups = defined.groups.flatMap((group) =>
     withoutNodeAddresses(snapshot, group, agents, interfaces, problems),
   );
-  const memberships = membersFromLabels(snapshot, { ...defined, groups }, interfaces, nowMs);
+  const tracked = (node: NodeId, group: string) =>
+    runningInstance(agents, node, group)?.trackInterfaces ?? [];
+  const memberships = findMembers(snapshot, { ...defined, groups }, { interfaces, tracked }, nowMs);
   const vrids = allocateVrids(groups, learntVrids(agents));
   problems.push(...memberships.problems, ...vrids.problems);
 
@@ -92,10 +94,15 @@ function prioritise(snapshot: Snapshot, group: string, members: Member[]): Plann
   const lead = leadOf(snapshot, group, members);
   const able = members
     .filter((member) => member.attachment !== undefined || !member.reported)
-    .sort((a, b) => b.wantedPriority - a.wantedPriority || a.node.localeCompare(b.node))
+    .sort((a, b) => b.wantedPriority - a.wantedPriority || a.order - b.order)
     .slice(0, maxActiveMembers);
   const priorities = assignPriorities(
-    able.map(({ node, wantedPriority }) => ({ node, wanted: wantedPriority, leads: node === lead })),
+    able.map(({ node, wantedPriority, order }) => ({
+      node,
+      wanted: wantedPriority,
+      order,
+      leads: node === lead,
+    })),
   );
   return members.map((member) => ({
     ...member,

@@ -8,6 +8,8 @@ export interface Ranked {
   node: NodeId;
   /** As the operator wrote it, 1 to 254. */
   wanted: number;
+  /** Decides between equal ones, lowest first; then the node id does. */
+  order?: number;
   /** Chosen by an operator to lead, above all base priorities. */
   leads?: boolean;
 }
@@ -15,12 +17,14 @@ export interface Ranked {
 export const highestPriority = 250;
 
 /**
- * Distinct priorities for the members of one group, best first. Ties are decided by node id. Where differences do not
+ * Distinct priorities for the members of one group, best first. Ties are decided by `order`, then by node id. Where differences do not
  * fit between 1 and 250, the low end is compressed, the order never changes.
  * @param members at most 250
  */
 export function assignPriorities(members: readonly Ranked[]): Map<NodeId, number> {
-  const ranked = [...members].sort((a, b) => b.wanted - a.wanted || a.node.localeCompare(b.node));
+  const ranked = [...members].sort(
+    (a, b) => b.wanted - a.wanted || (a.order ?? 0) - (b.order ?? 0) || a.node.localeCompare(b.node),
+  );
   const shift = highestPriority - (ranked[0]?.wanted ?? 0);
   const assigned = new Map<NodeId, number>();
   let above = highestPriority + 1;
