@@ -127,7 +127,7 @@ function readGroup(
   const path = ['groups', name];
   const problems = faults
     .filter((fault) => groupOf(fault)[0] === name)
-    .map((fault) => fileProblem(source.name, fault, insteadOf(fault.path), name));
+    .map((fault) => fileProblem(source.name, fault, insteadOf(fault.path, fault.code), name));
   const found = entryOf(root, path);
   const report = (code: string, message: string, remedy: string, value?: string) => {
     const fault: Fault = {
@@ -204,12 +204,13 @@ function readGroup(
 const notServed = 'the group is not served';
 
 /** What becomes of a group whose value at this path is left out. */
-function insteadOf(path: Path): string {
+function insteadOf(path: Path, code = ''): string {
+  if (code === 'key-duplicate') return 'the first one counts';
   const [, , field, ...more] = path;
   if (field === undefined || field === 'members' || field === 'tiers') return notServed;
   if (field === 'addresses')
     return more.length > 0 ? 'this address is left out, the others are served' : notServed;
-  return 'the key is left out, the rest of the group is served';
+  return field === 'auth' ? 'no password is used' : 'the key is left out, the rest of the group is served';
 }
 
 function entryOf(root: Tree, path: readonly string[]): { at: Tree['at']; tree: Tree } | undefined {

@@ -97,6 +97,7 @@ function refuseUnfitText(text: string): void {
 function compose(text: string, lines: LineCounter, place: (offset: number) => Place): Node | null {
   const parser = new Parser(lines.addNewLine);
   const tokens = [];
+  lines.addNewLine(0);
   let count = 0;
   for (const lexeme of new Lexer().lex(text)) {
     for (const token of parser.next(lexeme)) tokens.push(token);
@@ -197,7 +198,7 @@ function toTree(node: Node, path: Path, walk: Walk): Tree | undefined {
       return refuse(
         'number-notation',
         'expected a decimal number without leading zeros',
-        'write it in decimal',
+        'write it in decimal, or in quotes if it is text',
         source,
       );
     }

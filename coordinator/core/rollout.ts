@@ -9,6 +9,7 @@ import type { AssignedInstance, Peer } from '../../shared/protocol.ts';
 import type { NodeId, Vrid } from '../../shared/words.ts';
 import { type AgreementStep, agreementMark, agreementStep } from './agreement.ts';
 import type { Group } from './groups.ts';
+import { instanceOptions } from './groups-options.ts';
 import { type Agents, type PlannedMember, runningInstance } from './plan.ts';
 import { stepPriorities } from './priority.ts';
 
@@ -84,6 +85,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
       ...(group.password === undefined
         ? {}
         : { password: group.password as NonNullable<AssignedInstance['password']> }),
+      ...instanceOptions(group, attachment),
       peersConfirmed: unconfirmed.length === 0,
       ...(drain ? { standAside: drain.force ? 'now' : 'relieved' } : {}),
       ...(transition ? { transition } : {}),
@@ -102,6 +104,7 @@ const markOf = (group: Group, vrid: Vrid, attachment: { interface: string; sourc
     group.password ?? null,
     attachment.interface,
     attachment.source,
+    ...(group.transport === undefined ? [] : [group.transport]),
   ]);
 
 function agreementChange(
