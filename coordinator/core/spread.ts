@@ -3,6 +3,7 @@
 // (a node that comes or goes then concerns few groups); what is uneven is evened out by the shortest chains of moves.
 // That ends when no chain helps any more, which is the most even assignment there is (an optimal semi-matching).
 import type { NodeId } from '../../shared/words.ts';
+import { fnv1a } from './hash.ts';
 
 export interface Candidates {
   group: string;
@@ -13,7 +14,7 @@ export interface Candidates {
 /** Nodes by preference of a group, best first (rendezvous hashing). */
 export function byPreference(group: string, nodes: readonly NodeId[]): NodeId[] {
   return nodes
-    .map((node) => ({ node, weight: hash(`${group}\u0000${node}`) }))
+    .map((node) => ({ node, weight: preference(group, node) }))
     .sort((a, b) => b.weight - a.weight || a.node.localeCompare(b.node))
     .map(({ node }) => node);
 }
@@ -75,10 +76,9 @@ function moveAlong(
   }
 }
 
-/** FNV-1a, then the finalizer of MurmurHash3, because FNV alone is uneven in its high bits. */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (let at = 0; at < text.length; at++) value = Math.imul(value ^ text.charCodeAt(at), 0x01000193);
+/** The finalizer of MurmurHash3 over FNV-1a, which alone is uneven in its high bits. */
+function preference(group: string, node: NodeId): number {
+  let value = fnv1a(`${group}\u0000${node}`);
   value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
   value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
   return (value ^ (value >>> 16)) >>> 0;

@@ -5,6 +5,8 @@ import { masterDownMs } from '../../shared/timers.ts';
 import type { NodeId } from '../../shared/words.ts';
 import { type AgentRecord, type AgentRecords, holdersOf } from './agents.ts';
 import type { Drain } from './drain.ts';
+import type { Group } from './groups.ts';
+import type { ConfigInUse } from './groups-configs.ts';
 import type { Plan, PlannedGroup, PlannedMember } from './plan.ts';
 import type { Waiting } from './rollout.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -24,6 +26,8 @@ export interface MemberStatus extends NodeRef {
   effectivePriority: number | null;
   interface: string | null;
   source: string | null;
+  /** Where these values come from, in words: "label swarm-vip.groups", "config groups-7, line 12", "default". */
+  provenance: { member: string; priority: string; interface: string | null; source: string | null };
   /** May take the addresses over: connected, runs what it should, not paused, not in fault. */
   eligible: boolean;
   /** Why not, in words. */
@@ -44,6 +48,8 @@ export interface GroupStatus {
   /** VRRP's own bound for a silent death of the holder, with the successor's priority. */
   failoverBoundMs: number;
   source: string;
+  /** Where each value of the group comes from: "config groups-7, line 12", "default". */
+  provenance: Group['provenance'];
   holders: (NodeRef & { sinceMs: number })[];
   members: MemberStatus[];
   waiting: Waiting[];
@@ -73,6 +79,8 @@ export interface Status {
     epoch: number | null;
   };
   snapshot: { ageMs: number; error: string | null };
+  /** The Docker config that groups.yaml was read from; null when there is none. */
+  config: ConfigInUse | null;
   groups: GroupStatus[];
   agents: AgentStatus[];
   problems: Problem[];
@@ -115,6 +123,7 @@ export function status(input: StatusInput): Status {
       epoch: input.epoch ?? null,
     },
     snapshot: { ageMs: input.snapshotAgeMs, error: input.snapshotError ?? null },
+    config: plan.config ?? null,
     groups,
     agents: [...agents]
       .map(([node, record]) => agentStatus(ref(node), record, plan, nowMs))
@@ -145,6 +154,7 @@ function groupStatus(
       masterDownMs(group.version, group.intervalMs, successor?.effectivePriority ?? 1),
     ),
     source: group.source,
+    provenance: group.provenance,
     holders: holders.map((node) => ({
       ...ref(node),
       sinceMs: runs(agents.get(node), group.name)?.stateSinceMs ?? 0,
@@ -168,7 +178,7 @@ const runs = (record: AgentRecord | undefined, group: string): RunningInstance |
   record?.report?.instances.find((instance) => instance.group === group);
 
 function memberStatus(
-  { wantedPriority, priorityFrom, attachment, priority, drain, leads }: PlannedMember,
+  { wantedPriority, priorityFrom, memberFrom, attachment, priority, drain, leads }: PlannedMember,
   group: string,
   record: AgentRecord | undefined,
   ref: NodeRef,
@@ -183,6 +193,12 @@ function memberStatus(
     effectivePriority: record?.connected ? (running?.effectivePriority ?? null) : null,
     interface: attachment?.interface ?? null,
     source: attachment?.source ?? null,
+    provenance: {
+      member: memberFrom,
+      priority: priorityFrom,
+      interface: attachment?.interfaceFrom ?? null,
+      source: attachment?.sourceFrom ?? null,
+    },
     eligible: note === null,
     note,
     leads,
