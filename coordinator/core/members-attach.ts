@@ -36,10 +36,11 @@ export function attach(
   context: LabelContext,
 ): Attachment | undefined {
   const { node, group, where, problems } = context;
-  const hosts = (candidate: NetworkInterface) => addressesFor(candidate, group);
+  const found = new Map(interfaces.map((candidate) => [candidate, addressesFor(candidate, group)]));
+  const hosts = (candidate: NetworkInterface) => found.get(candidate) ?? [];
   const automatic = group.addresses
     .map((vip) => interfaces.find((candidate) => hosts(candidate).some(({ cidr }) => holds(cidr, vip))))
-    .find((found) => found !== undefined);
+    .find((candidate) => candidate !== undefined);
   const wanted = wantedInterface(context);
   const named = wanted ? interfaces.filter((candidate) => matches(candidate, wanted.wish)) : [];
   const usable = named.filter((candidate) => hosts(candidate).length > 0);
@@ -125,10 +126,10 @@ const holds = (cidr: string, vip: string): boolean => inSubnet(withoutPrefix(vip
 
 /** Own addresses of an interface that adverts of this group can come from; the group's own addresses are none. */
 function addressesFor(candidate: NetworkInterface, group: Group) {
+  const virtual = new Set(group.addresses.map(withoutPrefix));
   return candidate.addresses
     .map((cidr) => ({ cidr, address: withoutPrefix(cidr) }))
-    .filter(({ address }) => familyOf(address) === group.family)
-    .filter(({ address }) => !group.addresses.some((vip) => withoutPrefix(vip) === address))
+    .filter(({ address }) => familyOf(address) === group.family && !virtual.has(address))
     .map((host) => ({ ...host, inSubnet: group.addresses.some((vip) => holds(host.cidr, vip)) }));
 }
 

@@ -1,6 +1,11 @@
 // A small vocabulary for coordinator tests: snapshots and reports in a line each.
 import { type Agents, type Plan, plan as planAt } from '../../coordinator/core/plan.ts';
-import type { CoordinatorService, Snapshot, SwarmNode } from '../../coordinator/core/snapshot.ts';
+import type {
+  CoordinatorService,
+  GroupsConfig,
+  Snapshot,
+  SwarmNode,
+} from '../../coordinator/core/snapshot.ts';
 import type { AssignedInstance, Report, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
 
@@ -47,10 +52,20 @@ export function service(
   };
 }
 
-export const snapshot = (nodes: SwarmNode[], services: CoordinatorService[] = [service()]): Snapshot => ({
-  nodes,
-  services,
+/** A version of groups.yaml; a greater number is a newer one. */
+export const config = (text: string, version = 1): GroupsConfig => ({
+  id: `config${version}`,
+  name: `groups-${version}`,
+  createdAt: `2026-03-01T00:00:00.${String(version).padStart(3, '0')}Z`,
+  text,
+  sha256: `sum of ${version}`,
 });
+
+export const snapshot = (
+  nodes: SwarmNode[],
+  services: CoordinatorService[] = [service()],
+  configs: GroupsConfig[] = [],
+): Snapshot => ({ nodes, services, configs, secrets: { 'vrrp-web': 'geheim' } });
 
 export function report(n: number, instances: RunningInstance[] = [], more: Partial<Report> = {}): Report {
   return {
