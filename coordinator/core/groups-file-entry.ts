@@ -15,7 +15,7 @@ export interface FieldContext {
   source: string;
   secrets: Readonly<Record<string, string>> | undefined;
   /** Provenance of a field. */
-  from(field: keyof GroupEntry): string;
+  originOf(field: keyof GroupEntry): string;
   complain(field: keyof GroupEntry, complaint: Complaint, ...more: (string | number)[]): void;
 }
 
@@ -79,10 +79,10 @@ function provenance(
   context: FieldContext,
 ): string {
   if (field === 'members' && entry.members === undefined && entry.tiers !== undefined)
-    return context.from('tiers');
-  const from = context.from(field);
+    return context.originOf('tiers');
+  const from = context.originOf(field);
   const forced = field === 'version' || (field === 'interval' && from === byDefault);
-  return password !== undefined && forced ? `because of the password, ${context.from('auth')}` : from;
+  return password !== undefined && forced ? `because of the password, ${context.originOf('auth')}` : from;
 }
 
 function readAddresses(entry: Entry, context: FieldContext): Map<string, string | undefined> {

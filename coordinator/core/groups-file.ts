@@ -179,7 +179,7 @@ function readGroup(
     name: parsedName.output,
     source: `${source.name}, line ${found.at.line}`,
     secrets: source.secrets,
-    from(field) {
+    originOf(field) {
       if (Object.hasOwn(own, field)) return `${source.name}, line ${placeOf(root, [...path, field]).line}`;
       if (!Object.hasOwn(defaults.value, field)) return byDefault;
       return `${source.name}, line ${placeOf(root, ['defaults', field]).line} (defaults)`;
