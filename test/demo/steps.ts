@@ -98,13 +98,17 @@ export async function statusOf(lab: Lab, node?: string): Promise<StatusShape> {
   return JSON.parse(stdout) as StatusShape;
 }
 
+/** `swarm-vip` in a coordinator's container: on the node that is named, else on the first manager that runs one. */
 export async function cli(lab: Lab, args: string[], node?: string): Promise<RunResult> {
-  const via = node ?? (await lab.manager());
   const filter = 'label=com.docker.swarm.service.name=swarm-vip_coordinator';
-  const { stdout: found } = await lab.docker(via, ['ps', '-q', '-f', filter]);
-  const [container] = found.trim().split('\n');
-  if (!container) throw new Error(`no coordinator runs on ${via}`);
-  return lab.exec(via, ['docker', 'exec', container, 'swarm-vip', ...args]);
+  const status = await lab.status();
+  const managers = status.filter(({ manager, engine }) => manager && engine).map(({ name }) => name);
+  for (const via of node === undefined ? managers : [node]) {
+    const { stdout } = await lab.docker(via, ['ps', '-q', '-f', filter]);
+    const [container] = stdout.trim().split('\n');
+    if (container) return lab.exec(via, ['docker', 'exec', container, 'swarm-vip', ...args]);
+  }
+  throw new Error(`no coordinator runs on ${node ?? managers.join(', ')}`);
 }
 
 export const steps: readonly Step[] = [
