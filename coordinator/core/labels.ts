@@ -23,9 +23,14 @@ export interface LabelValue {
   text: string;
 }
 
-/** What a node's labels say of one thing, the word that counts first. */
+/**
+ * What a node's labels say of one thing, the word that counts first. The operator knows one group a node: what its labels
+ * say is meant for the one in `keepalived_group`, and must not rank the node in others; without that label, for all.
+ */
 export function statedBy(node: SwarmNode, group: string, field: LabelField): LabelValue[] {
-  return [`${ownPrefix}${group}.${field}`, `${ownPrefix}${field}`, label[field]].flatMap((key) => {
+  const spoken = labelText(node, label.group);
+  const byOperator = spoken === '' || spoken === group ? [label[field]] : [];
+  return [`${ownPrefix}${group}.${field}`, `${ownPrefix}${field}`, ...byOperator].flatMap((key) => {
     const text = labelText(node, key);
     return text === '' ? [] : [{ key, text }];
   });

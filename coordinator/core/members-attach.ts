@@ -58,7 +58,9 @@ export function attach(
       message:
         named.length > 0
           ? `the interface has no IPv${group.family} address`
-          : `node ${node.hostname} has no such interface; it has ${have}`,
+          : 'defaultRoute' in wanted.wish
+            ? `the agent of node ${node.hostname} names no interface with a default route`
+            : `node ${node.hostname} has no such interface; it has ${have}`,
       instead: chosen
         ? `${chosen.name} is used, whose subnet holds the address`
         : 'the node cannot hold the addresses of the group',

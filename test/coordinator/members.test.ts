@@ -60,6 +60,15 @@ describe('labels', () => {
     );
   });
 
+  it('of the operator speak of the group in keepalived_group only', () => {
+    const labels = { 'swarm-vip.groups': 'web,db', keepalived_group: 'web', KEEPALIVED_PRIORITY: '70' };
+    const { of } = planned([node(1, labels)], `${web()}  db:\n    addresses: [10.0.0.101]\n`);
+    assert.deepEqual(
+      ['web', 'db'].map((name) => of(name)[0]?.wantedPriority),
+      [70, 100],
+    );
+  });
+
   it('that cannot be read give way to the next that counts', () => {
     const labels = { 'swarm-vip.priority': 'high', KEEPALIVED_PRIORITY: '70' };
     const { of, problems } = planned([node(1, { 'swarm-vip.groups': 'web', ...labels })], web());
