@@ -6,9 +6,11 @@ import { json } from '../shared/io/http.ts';
 import type { Log } from '../shared/io/log.ts';
 import type { NodeId } from '../shared/words.ts';
 import type { Coordinator } from './coordinator.ts';
+import { checkConfig } from './core/config-check.ts';
 import { drainLabel, drainText } from './core/drain.ts';
 import { type DrainPlan, findNode, planDrain } from './core/drain-plan.ts';
 import { leadLabel } from './core/lead.ts';
+import { redacted } from './core/redact.ts';
 import type { Snapshot } from './core/snapshot.ts';
 import type { GroupStatus, NodeRef, Status } from './core/status.ts';
 import type { Swarm } from './io/swarm.ts';
@@ -41,13 +43,20 @@ export interface SwitchoverAnswer {
   written: boolean;
 }
 
+const maxConfigCharacters = 400_000;
+export const CheckRequest = v.object({
+  name: v.pipe(v.string(), v.maxLength(255)),
+  text: v.pipe(v.string(), v.maxLength(maxConfigCharacters)),
+});
+export const RenderRequest = v.object({ node: v.pipe(v.string(), v.minLength(1), v.maxLength(255)) });
+
 /** Answer to both: what was found, and whether the labels were written. */
 export interface DrainAnswer extends DrainPlan {
   written: boolean;
 }
 
 export interface ActionDeps {
-  coordinator: Pick<Coordinator, 'status' | 'snapshot' | 'look'>;
+  coordinator: Pick<Coordinator, 'status' | 'snapshot' | 'look' | 'assignment'>;
   swarm: Pick<Swarm, 'setLabel'>;
   log: Log;
   now(): number;
@@ -156,6 +165,27 @@ export function createActions({ coordinator, swarm, log, now }: ActionDeps): Act
           { event: 'switchover-requested', group, to: target?.node ?? null },
           'a group is to be led by a node',
         );
+      });
+    }),
+    '/api/v1/config/check': validated(CheckRequest, async ({ name, text }) => {
+      const seen = await look();
+      if (!seen) return unreadable;
+      const check = checkConfig(text, name, seen.snapshot);
+      return json(200, { ...check, groups: redacted(check.groups) });
+    }),
+    '/api/v1/config/render': validated(RenderRequest, async ({ node }) => {
+      const seen = await look();
+      if (!seen) return unreadable;
+      const found = findNode(seen.snapshot, node);
+      if ('reason' in found) return json(404, { error: `${node} ${found.reason}` });
+      const instances = coordinator.assignment(found.node);
+      if (!instances)
+        return json(404, { error: `no agent of ${node} is connected: its interfaces are not known` });
+      return json(200, {
+        apiVersion: 'swarm-vip/v1',
+        kind: 'Assignment',
+        node: found.node,
+        instances: redacted(instances),
       });
     }),
     '/api/v1/undrain': validated(UndrainRequest, (request) =>

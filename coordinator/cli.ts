@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../shared/version.ts';
 import { CliError, createClient, exitCode, refusalText } from './cli/client.ts';
+import { addConfigCommands } from './cli/config.ts';
 import { addDrainCommands } from './cli/drain.ts';
 import { type Output, outputOption } from './cli/options.ts';
 import { addSwitchoverCommand } from './cli/switchover.ts';
@@ -49,6 +50,7 @@ addView(
   nodesTable,
 );
 addDrainCommands(program, client);
+addConfigCommands(program, client);
 addSwitchoverCommand(program, client);
 program
   .command('ping')

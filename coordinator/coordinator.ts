@@ -3,6 +3,7 @@
 import type { Log } from '../shared/io/log.ts';
 import { problemKey, problemText } from '../shared/problem.ts';
 import {
+  type AssignedInstance,
   type CoordinatorFrame,
   closeCode,
   type Hello,
@@ -38,6 +39,8 @@ export interface Coordinator {
   /** Undefined until the first good read of Swarm. */
   status(): Status | undefined;
   snapshot(): Snapshot | undefined;
+  /** What the node is to run now; undefined while its agent is not connected. */
+  assignment(node: NodeId): readonly AssignedInstance[] | undefined;
 }
 
 /** How long a newly active coordinator waits for the agents of labelled nodes, to learn what runs before it plans. */
@@ -226,6 +229,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     },
 
     snapshot: () => snapshot,
+    assignment: (node) => current.assignments.get(node),
 
     status() {
       if (!snapshot) return undefined;

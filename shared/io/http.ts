@@ -14,7 +14,7 @@ export type Routes = Readonly<Record<string, () => Answer | Promise<Answer>>>;
 /** Actions by exact path; they get the parsed JSON of the request, still to be validated. */
 export type Actions = Readonly<Record<string, (body: unknown) => Answer | Promise<Answer>>>;
 
-const maxBodyBytes = 65_536;
+const maxBodyBytes = 524_288;
 
 export const json = (status: number, value: unknown): Answer => ({
   status,

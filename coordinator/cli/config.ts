@@ -1,0 +1,65 @@
+// `swarm-vip config check|render`: what a groups.yaml would do, before it is in Swarm, and what a node is to run.
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { problemText } from '../../shared/problem.ts';
+import { type ConfigCheck, checkConfig } from '../core/config-check.ts';
+import { redacted } from '../core/redact.ts';
+import { CliError, type Client, exitCode, refusalText } from './client.ts';
+import { type Output, outputOption } from './options.ts';
+
+export function addConfigCommands(program: Command, client: Client): void {
+  const config = program
+    .command('config')
+    .description('groups.yaml: check a file, show what a node is to run');
+  config
+    .command('check')
+    .description(
+      'check a groups.yaml against the schema and, unless --offline, against this Swarm; exit 1 on errors',
+    )
+    .argument('<file>', 'path, or - for standard input')
+    .option('--offline', 'do not ask the coordinator')
+    .addOption(outputOption())
+    .action(async (file: string, { offline, output }: { offline?: boolean; output: Output }) => {
+      const [name, text] = read(file);
+      const check = offline
+        ? checkConfig(text, name)
+        : await ask<ConfigCheck>(client, 'check', { name, text });
+      const shown = { ...check, groups: redacted(check.groups) };
+      if (output === 'json') print({ apiVersion: 'swarm-vip/v1', kind: 'ConfigCheck', ...shown });
+      else process.stdout.write(checkText(name, check));
+      const failed = check.problems.some(({ severity }) => severity === 'error');
+      process.exitCode = failed || !check.usable ? exitCode.error : exitCode.ok;
+    });
+  config
+    .command('render')
+    .description('show what a node is to run, as the agent gets it; passwords as asterisks')
+    .argument('<node>', 'host name or node id')
+    .action(async (node: string) => print(await ask(client, 'render', { node })));
+}
+
+function read(file: string): [name: string, text: string] {
+  try {
+    return file === '-' ? ['standard input', readFileSync(0, 'utf8')] : [file, readFileSync(file, 'utf8')];
+  } catch (error) {
+    throw new CliError(
+      `cannot read ${file}: ${error instanceof Error ? error.message : error}`,
+      exitCode.error,
+    );
+  }
+}
+
+async function ask<T>(client: Client, action: 'check' | 'render', body: unknown): Promise<T> {
+  const reply = await client.post(`/api/v1/config/${action}`, body);
+  if (reply.status !== 200) throw new CliError(refusalText(reply), exitCode.error);
+  return reply.body as T;
+}
+
+const print = (value: unknown): void => {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+};
+
+function checkText(name: string, { usable, groups, problems }: ConfigCheck): string {
+  const lines = problems.map((problem) => `${problem.severity.toUpperCase()} ${problemText(problem)}`);
+  const served = groups.map((group) => `${group.name}: ${group.addresses.join(' ')}`);
+  return `${[...lines, ...(usable ? served : [`${name} says nothing usable`])].join('\n')}\n`;
+}
