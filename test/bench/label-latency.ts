@@ -15,7 +15,9 @@ for (;;) {
       + '|' + status.agents.every((agent) => agent.inSync);
     if (line !== last) console.log(line);
     last = line;
-  } catch {}
+  } catch (error) {
+    last = String(error);
+  }
   await new Promise((resolve) => setTimeout(resolve, 5));
 }`;
 

@@ -1,0 +1,200 @@
+// Moves that an operator plans, on a real Swarm: drain, undrain, switchover, updates. None may cost a client a packet.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  boundMs,
+  cli,
+  labelThree,
+  observe,
+  plannedMs,
+  plannedSteps,
+  ready,
+  runStep,
+  type Stage,
+  settled,
+  statusOf,
+} from '../demo/steps.ts';
+import { type Bound, judge, judged } from '../lab/judge.ts';
+import { createLab } from '../lab/lab.ts';
+import { type RunResult, until } from '../lab/run.ts';
+
+const lab = createLab({ name: `plan-${process.pid % 10_000}`, nodes: 3 });
+const stop = new AbortController();
+const stage: Stage = { lab, group: 'main', say: () => undefined, signal: stop.signal };
+const three = ['node1', 'node2', 'node3'];
+const planned = { outageMs: plannedMs, lostProbes: 2, twoHoldersMs: 0 };
+const drain = (...args: string[]) => cli(lab, ['drain', '--yes', ...args]);
+
+/** An operator's command, tried until Swarm has a leader again and it succeeds. */
+async function done(...args: string[]): Promise<RunResult> {
+  let last: RunResult | undefined;
+  const attempt = async () => {
+    last = await cli(lab, args).catch(() => undefined);
+    return last?.code === 0 ? last : undefined;
+  };
+  return until(`swarm-vip ${args.join(' ')}: ${last?.stderr}`, attempt, { timeoutMs: 60_000, everyMs: 500 });
+}
+
+/** Judges what `act` costs, from a calm Swarm; again when the machine was too noisy to judge. */
+const measured = (act: () => Promise<void>, bound: Bound) =>
+  judged(async () => {
+    await calm();
+    return observe(lab, act);
+  }, bound);
+
+/** Every machine runs, nobody is drained, node1 holds. */
+async function calm(): Promise<void> {
+  for (const { name, powered } of await lab.status()) if (!powered) await lab.chaos('boot', name);
+  await until(
+    'undrain',
+    async () => (await cli(lab, ['undrain', '--no-wait', ...three])).code === 0 || undefined,
+    {
+      timeoutMs: 60_000,
+      everyMs: 500,
+    },
+  );
+  await settled(stage, 'node1');
+  await ready(stage, three);
+}
+
+describe('planned moves on a real Swarm', { timeout: 15 * 60_000 }, () => {
+  before(async () => {
+    await lab.up();
+    await lab.deploy();
+    await labelThree(lab, 'main');
+    await settled(stage, 'node1');
+    await ready(stage, three);
+  });
+  after(async () => {
+    stop.abort();
+    await lab.down();
+  });
+
+  for (const step of plannedSteps) {
+    it(`loses nothing when ${step.title}`, async (t) => {
+      const result = await runStep(step, stage, planned);
+      t.diagnostic(JSON.stringify(result));
+      assert.ok(result.ok, JSON.stringify(result));
+    });
+  }
+
+  it('loses probes when the address is given up before it is taken over (negative control)', async (t) => {
+    await calm();
+    const evidence = await observe(lab, async () => {
+      assert.equal((await drain('--force', 'node1')).code, 0);
+      await settled(stage, 'node2');
+    });
+    const verdict = judge(evidence, planned);
+    t.diagnostic(JSON.stringify(verdict));
+    assert.ok(verdict.lostProbes > planned.lostProbes, JSON.stringify(verdict));
+  });
+
+  it('shows a dry run and changes nothing by it', async () => {
+    await calm();
+    const { code, stdout, stderr } = await drain('--dry-run', 'node1', '-o', 'json');
+    assert.equal(code, 0);
+    assert.match(stderr, /node1: main: goes to node2/);
+    assert.equal(JSON.parse(stdout).written, false);
+    assert.equal((await statusOf(lab)).verdict, 'OK');
+  });
+
+  it('refuses a node that it does not know, and bad usage', async () => {
+    const unknown = await drain('node9');
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.stderr, /node9 is no node of this Swarm; there are node1, node2, node3/);
+    assert.equal((await cli(lab, ['drain'])).code, 2);
+    assert.equal((await drain('node1', '--for', 'ever')).code, 2);
+    assert.equal((await cli(lab, ['switchover', 'ghost', '--to', 'node1'])).code, 1);
+  });
+
+  it('drains two nodes at once onto the third, twice, and refuses the last one', async (t) => {
+    const verdict = await measured(async () => {
+      assert.equal((await drain('node1', 'node2')).code, 0);
+      await settled(stage, 'node3');
+    }, planned);
+    t.diagnostic(JSON.stringify(verdict));
+    assert.ok(verdict.ok, JSON.stringify(verdict));
+    const again = await drain('node1', 'node2');
+    assert.equal(again.code, 0);
+    assert.match(again.stderr, /node1 is drained already/);
+    const last = await drain('node3');
+    assert.equal(last.code, 4);
+    assert.match(last.stderr, /node3 holds main, and no other member is eligible/);
+    const refused = await cli(lab, ['switchover', 'main', '--to', 'node1']);
+    assert.equal(refused.code, 4);
+  });
+
+  it('goes on draining when every coordinator dies in the middle', async (t) => {
+    const verdict = await measured(async () => {
+      assert.equal((await drain('node1', '--no-wait')).code, 0);
+      await Promise.all(three.map((node) => lab.chaos('kill-coordinator', node)));
+      await settled(stage, 'node2');
+    }, planned);
+    t.diagnostic(JSON.stringify(verdict));
+    assert.ok(verdict.ok, JSON.stringify(verdict));
+  });
+
+  it('keeps VRRP’s bound when the successor loses power in the middle of a drain', async (t) => {
+    const verdict = await measured(
+      async () => {
+        assert.equal((await drain('node1', '--no-wait')).code, 0);
+        await delay(100);
+        await lab.chaos('power-off', 'node2');
+        await settled(stage, 'node3');
+      },
+      { outageMs: boundMs, twoHoldersMs: 0 },
+    );
+    t.diagnostic(JSON.stringify(verdict));
+    assert.ok(verdict.ok, JSON.stringify(verdict));
+  });
+
+  it('records the drain of a node that is down, and keeps it away when it returns', async (t) => {
+    await calm();
+    await lab.chaos('power-off', 'node1');
+    await settled(stage, 'node2');
+    const gone = await until(
+      'node1 to be missed',
+      async () => {
+        const status = await statusOf(lab).catch(() => undefined);
+        return status?.problems.some(({ code }) => code === 'agent-unreachable') || undefined;
+      },
+      { timeoutMs: 60_000, everyMs: 200 },
+    );
+    assert.ok(gone);
+    assert.match((await done('drain', 'node1')).stderr, /out of reach/);
+    await lab.chaos('boot', 'node1');
+    const evidence = await observe(lab, async () => {
+      await until(
+        'node1 to report',
+        async () => {
+          const status = await statusOf(lab).catch(() => undefined);
+          return status?.problems.every(({ code }) => code !== 'agent-unreachable') || undefined;
+        },
+        { timeoutMs: 60_000, everyMs: 200 },
+      );
+      await delay(2_000);
+    });
+    const verdict = judge(evidence, planned);
+    t.diagnostic(JSON.stringify(verdict));
+    assert.equal(verdict.lostProbes, 0);
+    assert.deepEqual([verdict.holderBefore, verdict.holderAfter], ['node2', 'node2']);
+  });
+
+  it('loses nothing when Swarm drains the holder: docker node update --availability drain', async (t) => {
+    const availability = async (word: string) =>
+      lab.docker(await lab.manager(), ['node', 'update', '--availability', word, 'node1']);
+    const verdict = await judged(async () => {
+      await availability('active');
+      await calm();
+      return observe(lab, async () => {
+        await availability('drain');
+        await settled(stage, 'node2');
+      });
+    }, planned);
+    t.diagnostic(JSON.stringify(verdict));
+    await availability('active');
+    assert.ok(verdict.ok, JSON.stringify(verdict));
+    await settled(stage, 'node1');
+  });
+});
