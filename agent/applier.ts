@@ -3,6 +3,7 @@ import type { Log } from '../shared/io/log.ts';
 import { type Assignment, compareGenerations, type Generation, type Report } from '../shared/protocol.ts';
 import type { AgentConfig } from './config.ts';
 import { absentSources, type KernelInterface } from './core/kernel.ts';
+import { agreementOf, resolveTransition } from './core/transition.ts';
 import { configView } from './core/view.ts';
 import { testConfig } from './io/config-test.ts';
 import { AssignmentFile, type StateStore } from './io/state-store.ts';
@@ -30,6 +31,8 @@ export interface ApplierDeps {
   /** What the last life of the agent ran, on this start of the container. */
   readonly lastRun: RunConfig | undefined;
   readonly kernel: () => readonly KernelInterface[];
+  /** keepalived is MASTER of the group. */
+  readonly holds: (group: string) => boolean;
   readonly onChange: () => void;
 }
 
@@ -45,12 +48,35 @@ export function createApplier(deps: ApplierDeps): Applier {
   /** Sources that were missing when keepalived read its configuration: it looks for them again only on a reload. */
   let absent: readonly string[] = [];
   let interfaces = '';
+  /** Groups ordered to hold that this node holds: they change when it holds them no more. */
+  let keptBack: readonly string[] = [];
+
+  const resolve = ({ instances }: Assignment) => {
+    const runs = keeper.supervise().loading?.instances ?? [];
+    const resolved = instances.map((wanted) => {
+      const running = runs.find((candidate) => candidate.group === wanted.group);
+      return resolveTransition(wanted, running, deps.holds(wanted.group));
+    });
+    keptBack = resolved
+      .filter(
+        (instance, index) =>
+          instance.transition === 'hold' &&
+          agreementOf(instance) !== agreementOf(instances[index] ?? instance),
+      )
+      .map((instance) => instance.group);
+    return resolved;
+  };
 
   const apply = async (assignment: Assignment) => {
-    const { instances, epoch, counter } = assignment;
+    const { epoch, counter } = assignment;
+    const instances = resolve(assignment);
+    // As resolved: a next life that knows nothing of what ran must not begin with what was to be kept back.
+    const keep = () =>
+      store.write(config.paths.assignment, { node: config.nodeId, assignment: { ...assignment, instances } });
     if (instances.length === 0) {
       rejected = null;
       keeper.want(null);
+      keep();
       return;
     }
     const view = configView(instances, {
@@ -62,10 +88,11 @@ export function createApplier(deps: ApplierDeps): Applier {
     });
     const text = render(view);
     const next = createRunConfig({ epoch, counter }, instances, text, nonce);
-    const reason =
-      keeper.supervise().wanted?.key === next.key
-        ? undefined
-        : await testConfig(config.paths.configTest, text);
+    const known = keeper.supervise().wanted?.key === next.key;
+    const testing = known ? undefined : testConfig(config.paths.configTest, text);
+    // The disk has its time while keepalived reads the candidate.
+    if (testing) keep();
+    const reason = await testing;
     if (assignment !== desired) return;
     if (reason !== undefined) {
       rejected = { epoch, counter, reason: reason.slice(0, 2000) };
@@ -78,6 +105,7 @@ export function createApplier(deps: ApplierDeps): Applier {
       absent = absentSources(deps.kernel(), instances);
       keeper.want(next);
     }
+    if (!testing) keep();
     deps.onChange();
   };
 
@@ -110,7 +138,6 @@ export function createApplier(deps: ApplierDeps): Applier {
       desired = assignment;
       log.info({ event: 'assigned', generation: newest, instances: instances.length }, 'new assignment');
       void work();
-      store.write(config.paths.assignment, { node: config.nodeId, assignment });
       return true;
     },
     useCached() {
@@ -133,7 +160,8 @@ export function createApplier(deps: ApplierDeps): Applier {
         log.info({ event: 'source-appeared' }, 'an own address has appeared that keepalived missed');
       }
       // keepalived refuses a configuration with an interface that is not there (yet).
-      if (appeared || (rejected && names !== interfaces)) void work();
+      const released = keptBack.some((group) => !deps.holds(group));
+      if (appeared || released || (rejected && names !== interfaces)) void work();
       interfaces = names;
     },
     rejected: () => rejected,

@@ -3,6 +3,7 @@ import type { Log } from '../shared/io/log.ts';
 import type { AssignedInstance } from '../shared/protocol.ts';
 import { addressesOn } from './core/anchor.ts';
 import type { PauseEvent } from './core/pause.ts';
+import { agreementOf } from './core/transition.ts';
 import { askAddresses, listenForAdvert } from './io/probe.ts';
 
 export type EvidenceEvent = Exclude<PauseEvent, { kind: 'rule' }>;
@@ -27,10 +28,7 @@ export interface EvidenceDeps {
 /** What the evidence depends on. */
 const evidenceKey = (i: AssignedInstance) =>
   JSON.stringify([
-    i.vrid,
-    i.interface,
-    i.source,
-    i.transport,
+    agreementOf(i),
     i.peers.map((peer) => peer.address).sort(),
     addressesOn(i)
       .map((placed) => `${placed.address} ${placed.interface}`)

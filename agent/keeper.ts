@@ -21,6 +21,7 @@ import type { Problems } from './io/problems.ts';
 import { type StateStore, writeWhole } from './io/state-store.ts';
 import type { OwnedAddresses } from './owned-addresses.ts';
 import type { Parts } from './parts.ts';
+import type { Pins } from './pins.ts';
 import { createReloadGate } from './reload-gate.ts';
 import type { VrrpStates } from './vrrp-states.ts';
 
@@ -41,6 +42,7 @@ export interface KeeperDeps {
   readonly owned: OwnedAddresses;
   readonly states: VrrpStates;
   readonly parts: Parts;
+  readonly pins: Pins;
   readonly jsonSignal: number | null;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -81,7 +83,7 @@ export function createRunConfig(
 const resyncPeriodMs = 30_000;
 
 export function createKeeper(deps: KeeperDeps): Keeper {
-  const { config, log, problems, owned, states, parts, now } = deps;
+  const { config, log, problems, owned, states, parts, pins, now } = deps;
   const { paths } = config;
   let state: Supervise<RunConfig> = initialSupervise();
   let timer: NodeJS.Timeout | undefined;
@@ -120,7 +122,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     }
     // The coordinator's word about peers counts at once, also for an instance that needs no reload.
     if (state.wanted && state.wanted !== before.wanted) {
-      parts.update(state.wanted.instances);
+      parts.update(state.wanted);
       // Nothing to reload, but a next life of the agent must know these orders.
       if (state.phase === 'running' && state.running === state.wanted) enqueueRecord(state.wanted);
     }
@@ -162,7 +164,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     switch (effect.kind) {
       case 'start':
         owned.record(effect.config.instances);
-        parts.beginAll(effect.config.instances);
+        parts.beginAll(effect.config);
         install(effect.config);
         return daemon.start();
       case 'open-gate':
@@ -205,11 +207,16 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     writeWhole(paths.config, next.text, true);
   };
 
-  const reload = (next: RunConfig) => {
+  const reload = async (next: RunConfig) => {
     const running = new Set((state.running?.instances ?? []).map(instanceIdentity));
     owned.record(next.instances);
-    for (const instance of next.instances) {
-      if (!running.has(instanceIdentity(instance))) parts.begin(instance);
+    const fresh = next.instances.filter((instance) => !running.has(instanceIdentity(instance)));
+    const leads = (instance: AssignedInstance) =>
+      instance.transition === 'lead' && states.current().get(instance.group)?.state === 'MASTER';
+    await pins.pin(fresh.filter(leads));
+    for (const instance of fresh) {
+      if (leads(instance)) parts.lead(instance, next.generation);
+      else parts.begin(instance, next.generation);
     }
     install(next);
     daemon.signal('SIGHUP');
@@ -218,7 +225,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   const settle = async (settled: RunConfig) => {
     writeRecord(settled, true);
     const groups = new Set(settled.instances.map((instance) => instance.group));
-    parts.settled(settled.instances);
+    parts.settled(settled);
     states.keepOnly(groups);
     problems.clear('keepalived-down', 'keepalived');
     const { generation, instances } = settled;
@@ -243,7 +250,8 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       // Nothing says with what it runs: then everything it has is new to us, and the next assignment replaces it.
       const found = lastRun ?? { ...createRunConfig({ epoch: 0, counter: 0 }, [], '', 0), key: 'unknown' };
       state = adoptedSupervise(found, now());
-      parts.adopt(found.instances);
+      pins.adopt(found.instances);
+      parts.adopt(found);
       log.info({ event: 'adopted', generation: found.generation }, 'took over the running keepalived');
       await resync(0);
     },

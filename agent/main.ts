@@ -9,7 +9,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { createHttpServer, listenTcp } from '../shared/io/http.ts';
 import { createLog, type Log } from '../shared/io/log.ts';
 import { SettingError } from '../shared/io/settings.ts';
-import { type Hello, protocolVersion, type Report } from '../shared/protocol.ts';
+import { type Hello, protocolVersion, type Report, type VrrpState } from '../shared/protocol.ts';
 import { createApplier } from './applier.ts';
 import { type AgentConfig, readConfig } from './config.ts';
 import { visibleInterfaces } from './core/kernel.ts';
@@ -26,6 +26,7 @@ import { createLinks, type Links } from './links.ts';
 import { createOwnedAddresses, type OwnedAddresses } from './owned-addresses.ts';
 import { createPages } from './pages.ts';
 import { createParts, type Parts } from './parts.ts';
+import { createPins } from './pins.ts';
 import { createReporter } from './reporter.ts';
 import { createVrrpStates, type VrrpStates } from './vrrp-states.ts';
 
@@ -65,7 +66,12 @@ async function createNodeSide(
   const interfaceUp = (name: string) => kernel.current().some((link) => link.name === name && link.up);
   const parts = createParts({ dirs: paths, log, problems, now, wallNow, interfaceUp, onChange });
   const owned = createOwnedAddresses(paths.owned, { store, kernel, log });
-  const states = createVrrpStates({ log, wallNow, onState: parts.heard, onChange });
+  const pins = createPins({ owned, kernel, log });
+  const onState = (group: string, state: VrrpState) => {
+    parts.heard(group, state);
+    pins.heard(group, state);
+  };
+  const states = createVrrpStates({ log, wallNow, onState, onChange });
   const signal = await jsonSignal();
   const keeper = createKeeper({
     config,
@@ -74,6 +80,7 @@ async function createNodeSide(
     owned,
     states,
     parts,
+    pins,
     jsonSignal: signal,
     now,
     onChange,
@@ -107,6 +114,7 @@ async function main(): Promise<void> {
     render,
     lastRun,
     kernel: kernel.current,
+    holds: (group) => states.current().get(group)?.state === 'MASTER',
     onChange,
   });
   events.onKernelChange = applier.reconsider;

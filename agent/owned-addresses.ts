@@ -11,7 +11,10 @@ type Instances = Parameters<typeof addressesOf>[0];
 export interface OwnedAddresses {
   /** Before keepalived may add them: a crash in between leaves a record too much, never one too few. */
   record(instances: Instances): void;
-  /** Removes what is recorded and not kept. */
+  recordPlaced(addresses: readonly PlacedAddress[]): void;
+  /** They are removed already. */
+  forget(addresses: readonly PlacedAddress[]): void;
+  /** Removes what is recorded and not kept. Pins stay while anything does: they go by themselves. */
   sweep(keep: Instances): Promise<void>;
   all(): readonly PlacedAddress[];
 }
@@ -22,16 +25,24 @@ export function createOwnedAddresses(
 ): OwnedAddresses {
   const { store, kernel, log } = deps;
   let owned: readonly PlacedAddress[] = store.read(file, OwnedFile)?.addresses ?? [];
+  const recordPlaced = (addresses: readonly PlacedAddress[]) => {
+    const known = new Set(owned.map(keyOf));
+    const added = addresses.filter((placed) => !known.has(keyOf(placed)));
+    if (added.length === 0) return;
+    owned = [...owned, ...added];
+    store.write(file, { addresses: owned });
+  };
   return {
-    record(instances) {
-      const known = new Set(owned.map(keyOf));
-      const added = addressesOf(instances).filter((placed) => !known.has(keyOf(placed)));
-      if (added.length === 0) return;
-      owned = [...owned, ...added];
+    record: (instances) => recordPlaced(addressesOf(instances)),
+    recordPlaced,
+    forget(addresses) {
+      const gone = new Set(addresses.map(keyOf));
+      owned = owned.filter((placed) => !gone.has(keyOf(placed)));
       store.write(file, { addresses: owned });
     },
     async sweep(keep) {
       const kept = new Set(addressesOf(keep).map(keyOf));
+      if (keep.length > 0) for (const placed of owned) if (placed.pin) kept.add(keyOf(placed));
       const candidates = owned.filter((placed) => !kept.has(keyOf(placed)));
       if (candidates.length === 0) return;
       const orphans = orphansOf(await kernel.refresh(), candidates);
@@ -51,4 +62,4 @@ export function createOwnedAddresses(
   };
 }
 
-const keyOf = (placed: PlacedAddress) => `${placed.address} ${placed.interface}`;
+const keyOf = (placed: PlacedAddress) => `${placed.address} ${placed.interface} ${placed.pin ?? ''}`;

@@ -4,7 +4,7 @@
 //   live/GROUP    what is added to the base priority right now
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import type { Log } from '../shared/io/log.ts';
-import type { AssignedInstance, Pause, VrrpState } from '../shared/protocol.ts';
+import type { AssignedInstance, Generation, Pause, VrrpState } from '../shared/protocol.ts';
 import {
   beginPart,
   deadlineMs,
@@ -26,16 +26,16 @@ import { readTrackFile } from './io/track-file.ts';
 
 export interface Parts {
   /** A new life of keepalived: every instance joins. */
-  beginAll(instances: readonly AssignedInstance[]): void;
-  begin(instance: AssignedInstance): void;
+  beginAll(orders: Orders): void;
+  begin(instance: AssignedInstance, generation: Generation): void;
   /** Takes part at once: the leader of an ordered change, while all others are held. */
-  lead(instance: AssignedInstance): void;
+  lead(instance: AssignedInstance, generation: Generation): void;
   /** Instances that run already, after a restart of the agent: their track files tell. */
-  adopt(instances: readonly AssignedInstance[]): void;
+  adopt(orders: Orders): void;
   /** New orders, peers, interval or confirmation for instances that go on. */
-  update(instances: readonly AssignedInstance[]): void;
+  update(orders: Orders): void;
   /** keepalived runs exactly these; all others are forgotten. */
-  settled(instances: readonly AssignedInstance[]): void;
+  settled(orders: Orders): void;
   /** keepalived has spoken. */
   heard(group: string, state: VrrpState): void;
   /** The agent is about to stop: holders yield, all others stand aside. */
@@ -45,6 +45,11 @@ export interface Parts {
   current(): ReadonlyMap<string, Pause>;
   isPaused(group: string): boolean;
   stop(): void;
+}
+
+export interface Orders {
+  readonly generation: Generation;
+  readonly instances: readonly AssignedInstance[];
 }
 
 export interface PartsDeps {
@@ -188,8 +193,8 @@ export function createParts(deps: PartsDeps): Parts {
   };
   const unknown = { pause: undefined, live: undefined };
 
-  const begin = (instance: AssignedInstance) =>
-    add(instance, beginPart(termsOf(instance), now()), { ...unknown });
+  const begin = (instance: AssignedInstance, generation: Generation) =>
+    add(instance, beginPart(termsOf(instance, generation), now()), { ...unknown });
 
   const forgetOthers = (groups: ReadonlySet<string>) => {
     for (const group of [...entries.keys()]) if (!groups.has(group)) forget(group);
@@ -200,23 +205,24 @@ export function createParts(deps: PartsDeps): Parts {
 
   return {
     begin,
-    lead: (instance) => add(instance, runningPart(termsOf(instance), false, now()), { ...unknown }),
-    beginAll(instances) {
+    lead: (instance, generation) =>
+      add(instance, runningPart(termsOf(instance, generation), false, now()), { ...unknown }),
+    beginAll({ instances, generation }) {
       forgetOthers(new Set());
-      for (const instance of instances) begin(instance);
+      for (const instance of instances) begin(instance, generation);
     },
-    adopt(instances) {
+    adopt({ instances, generation }) {
       for (const instance of instances) {
         const { group } = instance;
         // Anything but a clear 0 counts as paused: the safe reading.
-        if (readTrackFile(`${dirs.pauseDir}/${group}`) !== 0) begin(instance);
+        if (readTrackFile(`${dirs.pauseDir}/${group}`) !== 0) begin(instance, generation);
         else {
           const lowered = (readTrackFile(`${dirs.liveDir}/${group}`) ?? 0) < 0;
-          add(instance, runningPart(termsOf(instance), lowered, now()), { ...unknown });
+          add(instance, runningPart(termsOf(instance, generation), lowered, now()), { ...unknown });
         }
       }
     },
-    update(instances) {
+    update({ instances, generation }) {
       for (const instance of instances) {
         const entry = entries.get(instance.group);
         // Another identity begins anew with the reload; until then the old one keeps its own evidence.
@@ -225,10 +231,10 @@ export function createParts(deps: PartsDeps): Parts {
         // Until the reload is done keepalived may add to either.
         entry.basePriority = Math.min(entry.basePriority, instance.priority);
         entry.evidence?.update(instance);
-        feed(entry, { kind: 'terms', terms: termsOf(instance) });
+        feed(entry, { kind: 'terms', terms: termsOf(instance, generation) });
       }
     },
-    settled(instances) {
+    settled({ instances }) {
       forgetOthers(new Set(instances.map((instance) => instance.group)));
       for (const { group, priority } of instances) {
         const entry = entries.get(group);

@@ -8,6 +8,8 @@ import { familyOf } from '../../shared/words.ts';
 export interface PlacedAddress {
   readonly address: string;
   readonly interface: string;
+  /** A real address that we have put on `lo` for a moment. */
+  readonly pin?: true;
 }
 
 /**

@@ -51,14 +51,14 @@ export function heldAddresses(
   return instance.addresses.filter((address) => present.has(address));
 }
 
-/** Recorded addresses that the kernel still has, exactly as recorded; on lo nothing but anchors. */
+/** Recorded addresses that the kernel still has, exactly as recorded; on lo nothing but anchors and pins. */
 export function orphansOf(
   kernel: readonly KernelInterface[],
   recorded: readonly PlacedAddress[],
 ): PlacedAddress[] {
   return recorded.filter((placed) => {
     const link = kernel.find((candidate) => candidate.name === placed.interface);
-    if (!link || (link.loopback && !isAnchor(placed.address))) return false;
+    if (!link || (link.loopback && !placed.pin && !isAnchor(placed.address))) return false;
     return link.addresses.some((entry) => text(entry) === placed.address);
   });
 }

@@ -11,7 +11,7 @@
 //          └──────────────────────────────── standing-aside ◀────────────────────────┘   (from every phase)
 //
 // In joining, held and standing-aside keepalived is paused. A paused instance never holds an address.
-import type { AssignedInstance, Pause, VrrpState } from '../../shared/protocol.ts';
+import type { AssignedInstance, Generation, Pause, VrrpState } from '../../shared/protocol.ts';
 import { holdLimitMs, masterDownMs } from '../../shared/timers.ts';
 import { beginPause, type PauseEvent, type PauseState, pauseDetail, stepPause } from './pause.ts';
 
@@ -22,7 +22,8 @@ export interface Terms {
   readonly boundMs: number;
   readonly peersConfirmed: boolean;
   readonly standAside: 'relieved' | 'now' | null;
-  readonly hold: boolean;
+  /** The generation that orders it, or null: an order holds once, a new one holds again. */
+  readonly hold: string | null;
   readonly holdLimitMs: number;
   readonly preempt: boolean;
   readonly preemptDelayMs: number;
@@ -52,13 +53,13 @@ export type PartEvent =
   | { readonly kind: 'leave' }
   | { readonly kind: 'tick' };
 
-export function termsOf(instance: AssignedInstance): Terms {
+export function termsOf(instance: AssignedInstance, { epoch, counter }: Generation): Terms {
   const { version, intervalMs, priority } = instance;
   return {
     boundMs: masterDownMs(version, intervalMs, priority),
     peersConfirmed: instance.peersConfirmed,
     standAside: instance.standAside ?? null,
-    hold: instance.transition === 'hold',
+    hold: instance.transition === 'hold' ? `${epoch}.${counter}` : null,
     holdLimitMs: holdLimitMs(version, intervalMs),
     preempt: instance.preempt ?? true,
     preemptDelayMs: instance.preemptDelayMs ?? 0,
@@ -95,7 +96,10 @@ export function stepPart(part: Part, event: PartEvent, nowMs: number): Part {
   switch (event.kind) {
     case 'terms': {
       const pause = stepPause(part.pause, { kind: 'rule', rule: ruleOf(event.terms) }, nowMs);
-      return settle({ ...part, terms: event.terms, pause }, nowMs);
+      const { hold } = event.terms;
+      const renewed = hold !== null && part.phase === 'held' ? nowMs + event.terms.holdLimitMs : null;
+      const holdUntilMs = hold !== null && hold === part.terms.hold ? part.holdUntilMs : renewed;
+      return settle({ ...part, terms: event.terms, pause, holdUntilMs }, nowMs);
     }
     case 'vrrp': {
       // A modest member that became MASTER has nobody to be modest to.
@@ -122,7 +126,6 @@ function settle(part: Part, nowMs: number): Part {
   const due: Part = {
     ...part,
     modestUntilMs: modestUntilMs !== null && nowMs >= modestUntilMs ? null : modestUntilMs,
-    holdUntilMs: part.terms.hold ? part.holdUntilMs : null,
   };
   const phase = nextPhase(due, nowMs);
   if (phase === due.phase) return due;
@@ -155,7 +158,7 @@ function nextPhase(part: Part, nowMs: number): PartPhase {
   }
 }
 
-const canBeHeld = (part: Part) => part.terms.hold && part.holdUntilMs === null;
+const canBeHeld = (part: Part) => part.terms.hold !== null && part.holdUntilMs === null;
 
 /** keepalived shows FAULT by our track file. */
 export function isPaused(part: Part): boolean {

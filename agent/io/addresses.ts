@@ -59,6 +59,15 @@ export async function removeAddresses(addresses: readonly PlacedAddress[]): Prom
   await run('ip', ['-force', '-batch', '-'], 10_000, { input });
 }
 
+/** Puts addresses up that the kernel removes by itself, and that no packet of ours takes for its source. */
+export async function addLeased(addresses: readonly PlacedAddress[], seconds: number): Promise<void> {
+  if (addresses.length === 0) return;
+  const lease = `valid_lft ${seconds} preferred_lft 0`;
+  const lines = addresses.map(({ address, interface: link }) => `addr add ${address} dev ${link} ${lease}\n`);
+  const { code, stderr } = await run('ip', ['-force', '-batch', '-'], 10_000, { input: lines.join('') });
+  if (code !== 0) throw new Error(`ip addr add: ${stderr.trim() || `exit code ${code}`}`);
+}
+
 export interface KernelWatch {
   /** The last reading; empty before the first. */
   current(): readonly KernelInterface[];

@@ -46,50 +46,78 @@ async function askAddress({ address: virtual, interface: link }: PlacedAddress):
 }
 
 /**
- * Ends with 0 at the first advert with the VRID, from one of the peers, to our own source, on the interface; priority
- * 0 ("I stop") does not count. Arguments: 4 or 6, interface, source, VRID, peers.
+ * Ends with 0 at the first advert that this instance would take for its holder's: VRID, version, password and (version
+ * 2) interval as ours, from one of the peers, to our own source or the group's multicast address, on the interface;
+ * priority 0 ("I stop") does not count. Arguments: 4 or 6, interface, source, VRID, version, seconds (version 2),
+ * unicast or multicast, peers; on standard input the password.
  *
  * It hears exactly what keepalived hears, a raw socket behind the host's firewall. A packet capture sits before the
  * firewall: it would hear a holder that keepalived cannot hear, and so make a second one. Perl is in every Debian
- * (perl-base is essential), and unlike tcpdump it needs no capability but NET_RAW. RFC 5798 §5.1 for the offsets.
+ * (perl-base is essential), and unlike tcpdump it needs no capability but NET_RAW. Offsets: RFC 5798 §5.1, RFC 3768
+ * §5.1; 35 and 20 are IP_ADD_MEMBERSHIP and IPV6_JOIN_GROUP.
  */
 const hearAdvert = String.raw`
 use strict; use warnings; use Socket qw(:all);
-my ($family, $device, $source, $vrid, @peers) = @ARGV;
+my ($family, $device, $source, $vrid, $version, $seconds, $transport, @peers) = @ARGV;
+my $password = <STDIN> // '';
 my $six = $family == 6;
+my $many = $transport eq 'multicast';
 my $af = $six ? AF_INET6 : AF_INET;
 socket(my $raw, $af, SOCK_RAW, 112) or die "raw socket: $!\n";
 setsockopt($raw, SOL_SOCKET, 25, "$device\0") or die "interface $device: $!\n";
 my $own = inet_pton($af, $source);
-bind($raw, $six ? pack_sockaddr_in6(0, $own) : pack_sockaddr_in(0, $own)) or die "address $source: $!\n";
+my $to = $many ? inet_pton($af, $six ? 'ff02::12' : '224.0.0.18') : $own;
+if ($many && $six) {
+  open(my $file, '<', "/sys/class/net/$device/ifindex") or die "interface $device: $!\n";
+  setsockopt($raw, 41, 20, $to . pack('I', scalar <$file>)) or die "multicast group: $!\n";
+} elsif ($many) {
+  setsockopt($raw, 0, 35, $to . $own) or die "multicast group: $!\n";
+}
+# The address a v6 group joins is bound per interface by the device above.
+unless ($many && $six) {
+  bind($raw, $six ? pack_sockaddr_in6(0, $to) : pack_sockaddr_in(0, $to)) or die "address $source: $!\n";
+}
 my %peer = map { inet_pton($af, $_) => 1 } @peers;
 while (defined(my $from = recv($raw, my $packet, 65535, 0))) {
   my $sender = $six ? (unpack_sockaddr_in6($from))[1] : (unpack_sockaddr_in($from))[1];
-  next unless $peer{$sender};
+  # Multicast over v6 comes from link-local addresses, which nobody has told us.
+  next unless $peer{$sender} || ($many && $six);
   substr($packet, 0, 4 * (ord($packet) & 15)) = '' unless $six;
-  my (undef, $id, $priority) = unpack 'C3', $packet;
-  exit 0 if defined $priority && $id == $vrid && $priority > 0;
+  my ($kind, $id, $priority, $count, $auth, $interval) = unpack 'C6', $packet;
+  next unless defined $interval && $kind == $version * 16 + 1 && $id == $vrid && $priority > 0;
+  if ($version == 2) {
+    next unless $auth == (length $password ? 1 : 0) && $interval == $seconds;
+    my ($word) = unpack 'Z8', substr($packet, 8 + 4 * $count) . "\0" x 8;
+    next unless $auth == 0 || substr($word, 0, 8) eq $password;
+  }
+  exit 0;
 }
 die "receive: $!\n";
 `;
 
+type Listening = Pick<
+  Instance,
+  'source' | 'peers' | 'vrid' | 'interface' | 'version' | 'intervalMs' | 'password' | 'transport'
+>;
+
 /** Waits for the first advert. Returns how to stop waiting. */
 export function listenForAdvert(
-  instance: Pick<Instance, 'source' | 'peers' | 'vrid' | 'interface'>,
+  instance: Listening,
   onHeard: () => void,
   onFailed: (why: string) => void,
 ): () => void {
   if (instance.peers.length === 0) return () => undefined;
-  const peers = instance.peers.map((peer) => peer.address);
-  const family = String(familyOf(instance.source));
   const args = [
     '-e',
     hearAdvert,
-    family,
+    String(familyOf(instance.source)),
     instance.interface,
     instance.source,
     String(instance.vrid),
-    ...peers,
+    String(instance.version),
+    String(instance.intervalMs / 1000),
+    instance.transport ?? 'unicast',
+    ...instance.peers.map((peer) => peer.address),
   ];
   let stopped = false;
   let child: ChildProcess | undefined;
@@ -97,7 +125,7 @@ export function listenForAdvert(
   const listen = () => {
     let words = '';
     let failure: string | undefined;
-    child = spawnTied('perl', args);
+    child = spawnTied('perl', args, instance.password);
     child.stdout?.resume();
     child.stderr?.on('data', (data) => {
       words = `${words}${data}`.slice(-500);

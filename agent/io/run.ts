@@ -45,8 +45,12 @@ export function run(
  * A long-lived child that must not outlive this process, even after kill -9: the kernel ends it with us. (It is set
  * by setpriv from util-linux, because Node cannot set PR_SET_PDEATHSIG.)
  */
-export function spawnTied(command: string, args: readonly string[]): ChildProcess {
-  return spawn('setpriv', ['--pdeathsig', 'KILL', '--', command, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+export function spawnTied(command: string, args: readonly string[], input = ''): ChildProcess {
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', command, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
+  // One that ends before it has read says why by its exit.
+  child.stdin.on('error', () => child.stdin.destroy());
+  child.stdin.end(input);
+  return child;
 }

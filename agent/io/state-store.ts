@@ -19,6 +19,7 @@ export const OwnedFile = v.object({
         v.check((text) => v.is(VirtualAddress, text) || isAnchor(text), 'expected a /32 or /128'),
       ),
       interface: InterfaceName,
+      pin: v.exactOptional(v.literal(true)),
     }),
   ),
 });

@@ -23,7 +23,7 @@ const plain: Terms = {
   boundMs: 302,
   peersConfirmed: true,
   standAside: null,
-  hold: false,
+  hold: null,
   holdLimitMs: 3800,
   preempt: true,
   preemptDelayMs: 0,
@@ -42,7 +42,7 @@ const at = {
   unknown: runningPart(plain, false, 0),
   yielding: walk(running('MASTER'), relieved),
   'standing-aside': walk(running('BACKUP'), relieved),
-  held: walk(running('BACKUP'), terms({ hold: true })),
+  held: walk(running('BACKUP'), terms({ hold: '1.1' })),
 } as const satisfies Record<string, Part>;
 
 const events = {
@@ -50,7 +50,7 @@ const events = {
   'long silence': { kind: 'silence', fromMs: -9000 },
   relieved,
   now: terms({ standAside: 'now' }),
-  hold: terms({ hold: true }),
+  hold: terms({ hold: '1.1' }),
   'no order': terms(),
   MASTER: vrrp('MASTER'),
   BACKUP: vrrp('BACKUP'),
@@ -205,10 +205,12 @@ describe('the part of an instance', () => {
     assert.equal(deadlineMs(at.held), 1000 + 3800);
     const over = stepPart(at.held, { kind: 'tick' }, 4800);
     assert.equal(over.phase, 'joining');
-    assert.equal(stepPart(over, terms({ hold: true }), 4900).phase, 'joining');
+    assert.equal(stepPart(over, terms({ hold: '1.1' }), 4900).phase, 'joining');
     assert.equal(stepPart(over, { kind: 'advert' }, 4900).phase, 'active');
-    const again = stepPart(stepPart(over, terms(), 5000), terms({ hold: true }), 5001);
+    const again = stepPart(stepPart(over, terms(), 5000), terms({ hold: '1.1' }), 5001);
     assert.equal(again.phase, 'held');
+    const newer = stepPart(over, terms({ hold: '1.2' }), 5000);
+    assert.deepEqual([newer.phase, deadlineMs(newer)], ['held', 8800]);
   });
 
   it('of a holder without preemption is stuck to it above every base priority, wherever that lies', () => {
@@ -241,7 +243,7 @@ describe('the part of an instance', () => {
   it('over any sequence: keeps orders, pauses no holder unasked, and comes back when nothing is ordered', () => {
     const change = fc.record({
       standAside: fc.constantFrom(null, null, 'relieved' as const, 'now' as const),
-      hold: fc.boolean(),
+      hold: fc.constantFrom(null, '1.1', '1.2'),
       preempt: fc.boolean(),
       preemptDelayMs: fc.constantFrom(0, 3000),
     });
@@ -274,8 +276,9 @@ describe('the part of an instance', () => {
           if (!isPaused(before) && isPaused(part) && part.vrrp === 'MASTER') assert.equal(standAside, 'now');
           if (isPaused(before) && !isPaused(part)) assert.ok(['advert', 'silence'].includes(event.kind));
           if (part.phase === 'held') {
-            assert.ok(hold);
-            heldSince = before.phase === 'held' ? heldSince : now;
+            assert.ok(hold !== null);
+            const goesOn = before.phase === 'held' && before.terms.hold === hold;
+            heldSince = goesOn ? heldSince : now;
             assert.ok(heldSince !== null && now < heldSince + 3800);
           }
           const value = liveValue(part, 250);

@@ -153,6 +153,8 @@ describe("the kernel's addresses", () => {
       { address: '10.0.0.200/32', interface: 'lo' },
     ];
     assert.deepEqual(orphansOf(kernel, recorded), [vip, anchor]);
+    const pin = { address: '10.0.0.200/32', interface: 'lo', pin: true } as const;
+    assert.deepEqual(orphansOf(kernel, [pin]), [pin]);
   });
   it('lack a source that is on no interface, or on another one', () => {
     assert.deepEqual(absentSources(kernel, [{ source: '10.0.0.1', interface: 'eth0' }]), []);

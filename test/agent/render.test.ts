@@ -45,6 +45,23 @@ const cases: Record<string, Instance[]> = {
   'many-addresses': [make({ addresses: Array.from({ length: 30 }, (_, i) => `10.0.0.${100 + i}/32`) })],
   'both-families': [make({ addresses: ['10.0.0.100/32', 'fd00:9::100/128'] })],
   'v6-only': [make({ source: 'fd00:9::1', peers: [peer(2, 'fd00:9::2')], addresses: ['fd00:9::100/128'] })],
+  multicast: [make({ transport: 'multicast' })],
+  'v6-multicast': [
+    make({
+      source: 'fd00:9::1',
+      peers: [peer(2, 'fd00:9::2')],
+      addresses: ['fd00:9::100/128'],
+      transport: 'multicast',
+    }),
+  ],
+  'two-interfaces': [
+    make({
+      addresses: ['10.0.0.100/32', '10.8.0.100/32'],
+      addressInterfaces: { '10.8.0.100/32': 'other' },
+      trackInterfaces: ['other'],
+    }),
+  ],
+  'gratuitous-arp': [make({ garp: { delay: 2, repeat: 3, refresh: 60, refreshRepeat: 1 } })],
   'v6-single-member': [make({ source: 'fd00:9::1', peers: [], addresses: ['fd00:9::100/128'] })],
 };
 
@@ -59,6 +76,7 @@ describe('keepalived.conf', () => {
     inside('addr', 'add', '10.0.0.1/24', 'dev', 'eth0');
     inside('addr', 'add', 'fd00:9::1/64', 'dev', 'eth0', 'nodad');
     inside('link', 'set', 'eth0', 'up');
+    inside('link', 'set', 'other', 'up');
   });
   after(() => {
     execFileSync('ip', ['netns', 'del', namespace]);
@@ -118,7 +136,13 @@ describe('keepalived.conf', () => {
 
   it('knows a changed VRID, interface or source as another instance, and a changed peer or address as the same', () => {
     const id = instanceIdentity(make({}));
-    for (const change of [{ vrid: 9 }, { interface: 'eth1' }, { source: '10.0.0.9' }, { group: 'x' }]) {
+    for (const change of [
+      { vrid: 9 },
+      { interface: 'eth1' },
+      { source: '10.0.0.9' },
+      { group: 'x' },
+      { transport: 'multicast' },
+    ]) {
       assert.notEqual(instanceIdentity(make(change)), id);
     }
     for (const change of [
@@ -126,6 +150,8 @@ describe('keepalived.conf', () => {
       { addresses: ['10.0.0.7/32'] },
       { priority: 9 },
       { intervalMs: 50 },
+      { preempt: false },
+      { garp: { delay: 1 } },
     ]) {
       assert.equal(instanceIdentity(make(change)), id);
     }

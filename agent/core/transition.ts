@@ -1,0 +1,57 @@
+// What all members must agree on changes in an order that the coordinator leads (rule R2). Here: an instance as it is
+// assigned and as it runs → the instance to run now. Whatever the coordinator saw may be a second old; the member that
+// holds right now never changes alone, and one that does not hold never leads.
+import type { AssignedInstance } from '../../shared/protocol.ts';
+
+/** Members that differ in any of these do not understand each other, and both take the addresses. */
+export function agreementOf(instance: AssignedInstance): string {
+  const { vrid, version, intervalMs, password, transport, source } = instance;
+  // Backups of version 3 learn the interval from the adverts.
+  return JSON.stringify([
+    vrid,
+    version,
+    version === 2 ? intervalMs : null,
+    password ?? null,
+    transport ?? null,
+    instance.interface,
+    source,
+  ]);
+}
+
+/** @param holds keepalived says that this instance is MASTER */
+export function resolveTransition(
+  wanted: AssignedInstance,
+  running: AssignedInstance | undefined,
+  holds: boolean,
+): AssignedInstance {
+  if (!running) return wanted;
+  const changes = agreementOf(wanted) !== agreementOf(running);
+  switch (wanted.transition) {
+    case 'keep':
+      return kept(wanted, running);
+    case 'hold':
+      // Became holder meanwhile: held it would drop the address, changed alone it would not be understood.
+      return changes && holds ? kept(wanted, running) : wanted;
+    case 'lead':
+      return changes && !holds ? { ...wanted, transition: 'hold' } : wanted;
+    default:
+      return wanted;
+  }
+}
+
+/** As it runs, with the orders and the word about peers of the new assignment. */
+function kept(wanted: AssignedInstance, running: AssignedInstance): AssignedInstance {
+  const { peersConfirmed: _c, standAside: _s, transition: _t, ...asItRuns } = running;
+  const { peersConfirmed, standAside, transition } = wanted;
+  return {
+    ...asItRuns,
+    peersConfirmed,
+    ...(standAside ? { standAside } : {}),
+    ...(transition ? { transition } : {}),
+  };
+}
+
+/** Whole seconds that a pinned address lives when nobody removes it: a little longer than the others are held. */
+export function pinSeconds(holdLimitMs: number): number {
+  return Math.ceil(holdLimitMs / 1000) + 2;
+}
