@@ -91,7 +91,33 @@ export function rollOut(input: RolloutInput): RolloutStep {
       ...(transition ? { transition } : {}),
     });
   }
+  for (const [node, instance] of leavingHolders(input, taking)) instances.set(node, instance);
   return { instances, waiting };
+}
+
+/**
+ * A holder that leaves the group stands aside before it is told to stop: the address moves before it is given up.
+ * Without another member that could take it, it just stops.
+ */
+function leavingHolders(
+  { group, agents }: RolloutInput,
+  taking: readonly PlannedMember[],
+): Map<NodeId, AssignedInstance> {
+  const stays = new Set(taking.map(({ node }) => node));
+  const relieved = taking.some(({ node, drain }) => {
+    const running = runningInstance(agents, node, group.name);
+    return !drain && inReach(agents, node) && running?.state === 'BACKUP' && running.pause === null;
+  });
+  const leaving = new Map<NodeId, AssignedInstance>();
+  if (!relieved) return leaving;
+  for (const node of agents.keys()) {
+    const running =
+      stays.has(node) || !inReach(agents, node) ? undefined : runningInstance(agents, node, group.name);
+    if (running?.state !== 'MASTER') continue;
+    const { state: _s, stateSinceMs: _t, effectivePriority: _e, pause: _p, held: _h, ...instance } = running;
+    leaving.set(node, { ...instance, peersConfirmed: true, transition: 'keep', standAside: 'relieved' });
+  }
+  return leaving;
 }
 
 /** All that members must agree on, and the member's own identity, whose change on the holder needs the same care. */

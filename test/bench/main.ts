@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import {
   labelThree,
-  plannedMs,
+  plannedBound,
   plannedSteps,
   ready,
   runStep,
@@ -61,7 +61,7 @@ program
         const results: StepResult[] = [];
         for (let run = 0; run < runs; run++) {
           stage.signal.throwIfAborted();
-          results.push(await runStep(step, stage, { outageMs: plannedMs, lostProbes: 2, twoHoldersMs: 0 }));
+          results.push(await runStep(step, stage, plannedBound));
         }
         const sorted = (pick: (result: (typeof results)[number]) => number) =>
           results.map(pick).sort((a, b) => a - b);

@@ -85,3 +85,25 @@ describe('peer lists (R3, R4)', () => {
     assert.ok(!peers.some((peer) => peer.node === id(2)));
   });
 });
+
+describe('a holder that loses its label', () => {
+  const left = [node(1), member(2, '110')];
+  const runs = (n: number, state: 'MASTER' | 'BACKUP' | 'FAULT') => {
+    const pair = connected({ 1: report(1), 2: report(2) });
+    const alone = assignedTo(n, pair, [member(1, '120'), member(2, '110')]);
+    return report(n, [running(alone, { state })]);
+  };
+
+  it('stands aside first, keeping what it runs', () => {
+    const agents = connected({ 1: runs(1, 'MASTER'), 2: runs(2, 'BACKUP') });
+    const [instance] = plan(snapshot(left), agents).assignments.get(id(1)) ?? [];
+    assert.deepEqual([instance?.transition, instance?.standAside], ['keep', 'relieved']);
+  });
+
+  it('stops once it is relieved, and at once when nobody can relieve it', () => {
+    const relieved = connected({ 1: runs(1, 'BACKUP'), 2: runs(2, 'MASTER') });
+    assert.deepEqual(plan(snapshot(left), relieved).assignments.get(id(1)), []);
+    const alone = connected({ 1: runs(1, 'MASTER'), 2: runs(2, 'FAULT') });
+    assert.deepEqual(plan(snapshot(left), alone).assignments.get(id(1)), []);
+  });
+});

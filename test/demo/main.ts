@@ -6,7 +6,18 @@ import { exitCodeOf, Interrupted, interruptible } from '../lab/interrupt.ts';
 import { judge } from '../lab/judge.ts';
 import { createLab, type Lab } from '../lab/lab.ts';
 import { type LiveTable, startLiveTable } from './live-table.ts';
-import { boundMs, labelThree, observe, ready, runStep, type StepResult, settled, steps } from './steps.ts';
+import {
+  boundMs,
+  labelThree,
+  observe,
+  plannedBound,
+  plannedSteps,
+  ready,
+  runStep,
+  type StepResult,
+  settled,
+  steps,
+} from './steps.ts';
 
 interface Options {
   json?: string;
@@ -56,6 +67,12 @@ async function demo(
   for (const step of steps) {
     signal.throwIfAborted();
     record(await runStep(step, stage));
+  }
+  say('\nMoves that an operator plans cost nothing; the bound here is two probes.\n');
+  say(header);
+  for (const step of plannedSteps) {
+    signal.throwIfAborted();
+    record(await runStep(step, stage, plannedBound));
   }
   return results;
 }

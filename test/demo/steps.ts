@@ -1,5 +1,6 @@
 // The main job in steps, each with VRRP's own bound. The demo shows them, the end-to-end test asserts them.
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Status } from '../../coordinator/core/status.ts';
 import { masterDownMs } from '../../shared/timers.ts';
 import { type Bound, type Evidence, judged, type RepeatedVerdict } from '../lab/judge.ts';
 import type { Lab } from '../lab/lab.ts';
@@ -85,17 +86,10 @@ export async function ready(
   );
 }
 
-interface StatusShape {
-  verdict: string;
-  groups: { name: string; members: { hostname: string; eligible: boolean }[] }[];
-  problems: { code: string; where: string; value?: string }[];
-  coordinator: { role: string; active: { hostname: string } | null };
-}
-
 /** `swarm-vip status -o json` on a manager, as an operator runs it. */
-export async function statusOf(lab: Lab, node?: string): Promise<StatusShape> {
+export async function statusOf(lab: Lab, node?: string): Promise<Status> {
   const { stdout } = await cli(lab, ['status', '-o', 'json'], node);
-  return JSON.parse(stdout) as StatusShape;
+  return JSON.parse(stdout) as Status;
 }
 
 /** `swarm-vip` in a coordinator's container: on the node that is named, else on the first manager that runs one. */
@@ -170,6 +164,7 @@ export const steps: readonly Step[] = [
 
 /** A planned move loses nothing: at most the two probes that a moment of bad luck can cost, whatever VRRP's bound. */
 export const plannedMs = 2;
+export const plannedBound: Bound = { outageMs: plannedMs, lostProbes: 2, twoHoldersMs: 0 };
 
 /** Moves that an operator plans. */
 export const plannedSteps: readonly Step[] = [
@@ -177,6 +172,7 @@ export const plannedSteps: readonly Step[] = [
     name: 'drain',
     title: 'node1 is drained: swarm-vip drain node1',
     prepare: async (stage) => {
+      await boot(stage, three);
       await operator(stage, 'undrain', 'node1');
       await powered(stage, three, 'node1');
     },
@@ -235,10 +231,17 @@ export const plannedSteps: readonly Step[] = [
 
 const three = ['node1', 'node2', 'node3'];
 
-/** An operator's command, which must succeed. */
-async function operator(stage: Stage, ...args: string[]): Promise<void> {
-  const { code, stderr } = await cli(stage.lab, args);
-  if (code !== 0) throw new Error(`swarm-vip ${args.join(' ')}: exit code ${code}: ${stderr}`);
+/** An operator's command, which must succeed; tried again while Swarm elects a leader after a power cut. */
+async function operator({ lab, signal }: Stage, ...args: string[]): Promise<void> {
+  const attempt = async () => {
+    const { code, stderr } = await cli(lab, args);
+    if (code === 0) return true;
+    if (!stderr.includes('Swarm cannot be read')) {
+      throw new Error(`swarm-vip ${args.join(' ')}: exit code ${code}: ${stderr}`);
+    }
+    return undefined;
+  };
+  await until(`swarm-vip ${args.join(' ')}`, attempt, { timeoutMs: patienceMs, everyMs: 500, signal });
 }
 
 /** Labels the first three nodes as the README does. */
@@ -263,13 +266,16 @@ async function unlabel(lab: Lab, node: string): Promise<void> {
   await lab.docker(await lab.manager(), ['node', 'update', ...remove, node]);
 }
 
-async function powered(stage: Stage, nodes: readonly string[], holder: string): Promise<void> {
-  const { lab, say } = stage;
+async function boot({ lab, say }: Stage, nodes: readonly string[]): Promise<void> {
   for (const { name, powered } of await lab.status()) {
     if (!nodes.includes(name) || powered) continue;
     say(`booting ${name}`);
     await lab.chaos('boot', name);
   }
+}
+
+async function powered(stage: Stage, nodes: readonly string[], holder: string): Promise<void> {
+  await boot(stage, nodes);
   await settled(stage, holder);
   await ready(stage, nodes);
 }
