@@ -26,6 +26,8 @@ export interface ConfigInUse {
 }
 
 export interface ConfigGroups extends Groups {
+  /** Names as the file lists them; `groups` has those first that nothing is wrong with, for they claim addresses first. */
+  listed: string[];
   config: ConfigInUse | undefined;
 }
 
@@ -42,7 +44,7 @@ export function groupsFromConfigs({ configs = [], secrets }: Snapshot): ConfigGr
   const used = files[current];
   const broken = used ? files.slice(0, current) : files;
   for (const file of broken) problems.push(...standing(read(file, secrets).problems, used));
-  if (!used) return { groups: [], named, problems, config: undefined };
+  if (!used) return { groups: [], listed: [], named, problems, config: undefined };
 
   const { groups: found, problems: ownProblems } = read(used, secrets);
   problems.push(...ownProblems);
@@ -68,7 +70,8 @@ export function groupsFromConfigs({ configs = [], secrets }: Snapshot): ConfigGr
     superseded: older.map((file) => file.name),
     kept,
   };
-  return { groups: [...clean, ...mended], named, problems, config };
+  const listed = found.map((one) => one.name);
+  return { groups: [...clean, ...mended], listed, named, problems, config };
 }
 
 function lastClean(name: string, older: readonly GroupsConfig[], secrets: Snapshot['secrets']) {

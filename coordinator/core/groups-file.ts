@@ -72,6 +72,18 @@ export function readGroupsFile(source: FileSource): GroupsFileResult {
       fileProblem(source.name, { code: 'groups-missing', at, path: ['groups'], message, remedy }, wholeFile),
     );
   }
+  if (groups?.kind === 'map' && groups.entries.size > maxGroups) {
+    const message = `expected at most ${maxGroups} groups (one network has as many virtual router ids), found ${groups.entries.size}`;
+    const at = placeOf(root, ['groups']);
+    const fault = {
+      code: 'too-many-groups',
+      at,
+      path: ['groups'],
+      message,
+      remedy: 'give groups more addresses each',
+    };
+    problems.push(fileProblem(source.name, fault, wholeFile));
+  }
   if (groups?.kind !== 'map' || problems.length > 0) return { usable: false, groups: [], problems };
 
   const defaults = readDefaults(source, root, top.get('defaults')?.tree, faults);
@@ -84,6 +96,7 @@ export function readGroupsFile(source: FileSource): GroupsFileResult {
   };
 }
 
+const maxGroups = 255;
 const wholeFile = 'the file is not used';
 const groupOf = ({ path }: Fault): string[] =>
   path[0] === 'groups' && path.length >= 2 ? [String(path[1])] : [];

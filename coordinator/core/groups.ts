@@ -73,9 +73,12 @@ export function collectGroups(snapshot: Snapshot): AllGroups {
     else byName.set(group.name, group);
   }
   const owners = new Map<string, string>();
+  const claimed = [...byName.values()].flatMap((group) => claimAddresses(group, owners, problems));
+  const place = ({ name, origin }: Group) =>
+    origin === 'file' ? file.listed.indexOf(name) : file.listed.length;
   return {
     config: file.config,
-    groups: [...byName.values()].flatMap((group) => claimAddresses(group, owners, problems)),
+    groups: claimed.sort((a, b) => place(a) - place(b)),
     named: new Set([...file.named, ...services.named]),
     problems,
   };

@@ -1,5 +1,6 @@
 // Where a node takes part in a group: interface, source address of its adverts, interfaces of single addresses. Wishes
 // come from labels, then from the group; only what the node's agent reported can be chosen.
+import ipaddr from 'ipaddr.js';
 import type { NetworkInterface } from '../../shared/protocol.ts';
 import { canonicalAddress, familyOf, inSubnet } from '../../shared/words.ts';
 import type { Group } from './groups.ts';
@@ -124,7 +125,13 @@ function matches(candidate: NetworkInterface, wish: InterfaceWish): boolean {
 
 const withoutPrefix = (address: string): string => address.split('/')[0] ?? '';
 const isHost = (cidr: string): boolean => /\/(32|128)$/.test(cidr);
-const holds = (cidr: string, vip: string): boolean => inSubnet(withoutPrefix(vip), cidr);
+/** As `inSubnet`, for canonical addresses: a plan asks for every node, group and address. */
+function holds(cidr: string, vip: string): boolean {
+  const address = withoutPrefix(vip);
+  if (familyOf(cidr) !== familyOf(address)) return false;
+  if (familyOf(address) === 6) return inSubnet(address, cidr);
+  return ipaddr.IPv4.parse(address).match(ipaddr.IPv4.parseCIDR(cidr));
+}
 
 /** Own addresses of an interface that adverts of this group can come from; the group's own addresses are none. */
 function addressesFor(candidate: NetworkInterface, group: Group) {

@@ -92,15 +92,18 @@ function candidatesOf(group: string, members: readonly Unranked[]): Candidates[]
 }
 
 function rankGroup(group: string, members: readonly Unranked[], leader: NodeId | undefined): Member[] {
-  const preference = byPreference(
+  const preferred = byPreference(
     group,
     members.map(({ node }) => node),
   );
-  const place = (node: NodeId) => (node === leader ? -1 : preference.indexOf(node));
+  const places = new Map(preferred.map((node, index) => [node, node === leader ? -1 : index]));
+  const place = (node: NodeId) => places.get(node) ?? preferred.length;
   const classes = new Map<string, Unranked[]>();
   for (const member of members) {
-    if (member.stated === undefined)
-      classes.set(member.rankFrom, [...(classes.get(member.rankFrom) ?? []), member]);
+    if (member.stated !== undefined) continue;
+    const peers = classes.get(member.rankFrom);
+    if (peers) peers.push(member);
+    else classes.set(member.rankFrom, [member]);
   }
   const wanted = new Map<NodeId, number>();
   for (const peers of classes.values()) {

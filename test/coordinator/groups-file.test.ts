@@ -59,6 +59,10 @@ describe('versions of groups.yaml', () => {
     const { groups, config: used, problems } = groupsOf([before, after]);
     assert.deepEqual(named(groups, 'web').addresses, ['10.0.0.1/32']);
     assert.deepEqual(named(groups, 'db').addresses, ['10.0.0.8/32']);
+    assert.deepEqual(
+      groups.map(({ name }) => name),
+      ['web', 'db'],
+    );
     assert.deepEqual(used?.kept, [{ group: 'web', config: 'groups-1' }]);
     assert.deepEqual(codes(problems), ['value-invalid']);
     assert.equal(problems[0]?.instead, 'the group stays as config groups-1 defines it');
@@ -96,6 +100,20 @@ describe('versions of groups.yaml', () => {
       [named(groups, 'db').addresses, named(groups, 'db').intervalMs],
       [['10.0.0.8/32'], 1000],
     );
+  });
+
+  it('an address that moves from a group with an error to a clean one goes to the clean one', () => {
+    const before = config('groups: {web: {addresses: [10.0.0.1, 10.0.0.2]}}', 1);
+    const after = config('groups: {web: {addresses: [10.0.0.1], x: 1}, db: {addresses: [10.0.0.2]}}', 2);
+    const { groups, problems } = groupsOf([before, after]);
+    assert.deepEqual(
+      groups.map(({ name, addresses }) => [name, addresses]),
+      [
+        ['web', ['10.0.0.1/32']],
+        ['db', ['10.0.0.2/32']],
+      ],
+    );
+    assert.deepEqual(codes(problems), ['key-unknown', 'address-in-two-groups']);
   });
 
   it('a group that the newest leaves out is gone, and so are all with groups: {}', () => {

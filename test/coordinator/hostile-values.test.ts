@@ -206,6 +206,14 @@ const cases: Case[] = [
     'key-unknown',
     ['gruops', 'did you mean groups', 'line 1'],
   ],
+  [
+    'a thousand groups',
+    {
+      file: `groups:\n${Array.from({ length: 1000 }, (_, n) => `  g${n}: {addresses: [10.0.0.1]}`).join('\n')}`,
+    },
+    'too-many-groups',
+    ['255', '1000'],
+  ],
   // groups.yaml: one group.
   [
     'a tag that asks for code',
