@@ -3,12 +3,13 @@ import type { Log } from '../shared/io/log.ts';
 import { type Assignment, compareGenerations, type Generation, type Report } from '../shared/protocol.ts';
 import type { AgentConfig } from './config.ts';
 import { absentSources, type KernelInterface } from './core/kernel.ts';
-import { agreementOf, resolveTransition } from './core/transition.ts';
+import { resolveTransition } from './core/transition.ts';
 import { configView } from './core/view.ts';
 import { testConfig } from './io/config-test.ts';
 import { AssignmentFile, type StateStore } from './io/state-store.ts';
 import type { RenderConfig } from './io/template.ts';
-import { createRunConfig, type Keeper, type RunConfig } from './keeper.ts';
+import type { Keeper } from './keeper.ts';
+import { createRunConfig, type RunConfig } from './run-config.ts';
 
 export interface Applier {
   /** From a coordinator. False: refused, because it is older than what is known. */
@@ -48,28 +49,22 @@ export function createApplier(deps: ApplierDeps): Applier {
   /** Sources that were missing when keepalived read its configuration: it looks for them again only on a reload. */
   let absent: readonly string[] = [];
   let interfaces = '';
-  /** Groups ordered to hold that this node holds: they change when it holds them no more. */
-  let keptBack: readonly string[] = [];
+  /** What an ordered change comes to depends on who holds: as it was decided last. */
+  let decided = '';
 
   const resolve = ({ instances }: Assignment) => {
     const runs = keeper.supervise().loading?.instances ?? [];
-    const resolved = instances.map((wanted) => {
+    return instances.map((wanted) => {
       const running = runs.find((candidate) => candidate.group === wanted.group);
       return resolveTransition(wanted, running, deps.holds(wanted.group));
     });
-    keptBack = resolved
-      .filter(
-        (instance, index) =>
-          instance.transition === 'hold' &&
-          agreementOf(instance) !== agreementOf(instances[index] ?? instance),
-      )
-      .map((instance) => instance.group);
-    return resolved;
   };
+  const inTransition = ({ instances }: Assignment) => instances.some((instance) => instance.transition);
 
   const apply = async (assignment: Assignment) => {
     const { epoch, counter } = assignment;
     const instances = resolve(assignment);
+    decided = JSON.stringify(instances);
     // As resolved: a next life that knows nothing of what ran must not begin with what was to be kept back.
     const keep = () =>
       store.write(config.paths.assignment, { node: config.nodeId, assignment: { ...assignment, instances } });
@@ -160,8 +155,8 @@ export function createApplier(deps: ApplierDeps): Applier {
         log.info({ event: 'source-appeared' }, 'an own address has appeared that keepalived missed');
       }
       // keepalived refuses a configuration with an interface that is not there (yet).
-      const released = keptBack.some((group) => !deps.holds(group));
-      if (appeared || released || (rejected && names !== interfaces)) void work();
+      const decides = desired && inTransition(desired) && JSON.stringify(resolve(desired)) !== decided;
+      if (appeared || decides || (rejected && names !== interfaces)) void work();
       interfaces = names;
     },
     rejected: () => rejected,

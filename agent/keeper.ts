@@ -1,9 +1,7 @@
 // Runs the supervise machine: carries out its effects on the real keepalived, feeds back what happens to it.
-import * as v from 'valibot';
 import type { Log } from '../shared/io/log.ts';
-import { AssignedInstance, Generation } from '../shared/protocol.ts';
-import { masterDownMs } from '../shared/timers.ts';
-import type { AgentConfig, Paths } from './config.ts';
+import type { AssignedInstance } from '../shared/protocol.ts';
+import type { AgentConfig } from './config.ts';
 import { readKeepalivedLine } from './core/keepalived-log.ts';
 import {
   adoptedSupervise,
@@ -18,22 +16,14 @@ import { createDumper, type Dump } from './io/dump.ts';
 import { ensureFifo, openReadWrite, readLines } from './io/fifo.ts';
 import { createKeepalivedProcess } from './io/keepalived-process.ts';
 import type { Problems } from './io/problems.ts';
-import { type StateStore, writeWhole } from './io/state-store.ts';
+import { writeWhole } from './io/state-store.ts';
+import { crashProblem, createLastWords } from './last-words.ts';
 import type { OwnedAddresses } from './owned-addresses.ts';
 import type { Parts } from './parts.ts';
 import type { Pins } from './pins.ts';
 import { createReloadGate } from './reload-gate.ts';
+import { createRunConfig, type RunConfig, recordRun } from './run-config.ts';
 import type { VrrpStates } from './vrrp-states.ts';
-
-/** A configuration that keepalived has tested and accepted. */
-export interface RunConfig {
-  readonly generation: Generation;
-  readonly instances: readonly AssignedInstance[];
-  readonly text: string;
-  /** Equal keys: nothing to reload. */
-  readonly key: string;
-  readonly reunionMs: number;
-}
 
 export interface KeeperDeps {
   readonly config: AgentConfig;
@@ -56,28 +46,9 @@ export interface Keeper {
   /** Stops keepalived cleanly; resolves when its last process is gone. */
   leave(): Promise<void>;
   supervise(): Supervise<RunConfig>;
+  /** keepalived takes part in VRRP, as far as is known. */
+  isAlive(): boolean;
   dump(): Promise<Dump | undefined>;
-}
-
-/** @param nonce counts the reloads of one text that something outside it asked for. */
-export function createRunConfig(
-  generation: Generation,
-  instances: readonly AssignedInstance[],
-  text: string,
-  nonce: number,
-): RunConfig {
-  // After a crash: by then a live peer has taken over, whatever its priority.
-  const reunions = instances
-    .filter((instance) => instance.peers.length > 0)
-    .map((instance) => masterDownMs(instance.version, instance.intervalMs, 1));
-  const { epoch, counter } = generation;
-  return {
-    generation: { epoch, counter },
-    instances,
-    text,
-    key: `${nonce}:${text}`,
-    reunionMs: Math.max(0, ...reunions),
-  };
 }
 
 const resyncPeriodMs = 30_000;
@@ -153,7 +124,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   const enqueueRecord = (current: RunConfig) => {
     queue = queue.then(() => {
       try {
-        if (state.running === current) writeRecord(current, true);
+        if (state.running === current) recordRun(paths, current, true);
       } catch (error) {
         log.error({ event: 'record-failed', error: String(error) }, 'could not record what runs');
       }
@@ -198,12 +169,9 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     }
   };
 
-  /** First the record: a successor of this process must know the configuration that it may find running. */
-  const writeRecord = ({ generation, instances, text }: RunConfig, settled: boolean) =>
-    writeWhole(paths.applied, JSON.stringify({ generation, instances, text, settled }));
-
   const install = (next: RunConfig) => {
-    writeRecord(next, false);
+    // First the record: a successor of this process must know the configuration that it may find running.
+    recordRun(paths, next, false);
     writeWhole(paths.config, next.text, true);
   };
 
@@ -223,7 +191,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   };
 
   const settle = async (settled: RunConfig) => {
-    writeRecord(settled, true);
+    recordRun(paths, settled, true);
     const groups = new Set(settled.instances.map((instance) => instance.group));
     parts.settled(settled);
     states.keepOnly(groups);
@@ -266,52 +234,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       daemon.detach();
     },
     supervise: () => state,
+    isAlive,
     dump,
   };
-}
-
-/** keepalived's own log: each warning once a minute in ours, and the last lines for the report of a crash. */
-function createLastWords(log: Log, now: () => number) {
-  const lines: string[] = [];
-  const saidAt = new Map<string, number>();
-  return {
-    hear(text: string, warning: boolean) {
-      lines.push(text);
-      if (lines.length > 8) lines.shift();
-      if (!warning || now() - (saidAt.get(text) ?? Number.NEGATIVE_INFINITY) < 60_000) {
-        log.debug({ event: 'keepalived-says' }, text);
-        return;
-      }
-      if (saidAt.size > 200) saidAt.clear();
-      saidAt.set(text, now());
-      log.warn({ event: 'keepalived-says' }, text);
-    },
-    all: () => lines.join(' | '),
-  };
-}
-
-function crashProblem(exit: string | null, words: string) {
-  return {
-    code: 'keepalived-down',
-    severity: 'error',
-    where: 'keepalived',
-    message: `it ended by itself (${exit ?? 'not our child'}); its last words: ${words || 'none'}`,
-    instead: 'this node holds no address; keepalived is started again with a growing delay',
-    remedy: 'read its last words',
-  } as const;
-}
-
-const LastRun = v.object({
-  generation: Generation,
-  instances: v.array(AssignedInstance),
-  text: v.string(),
-  settled: v.boolean(),
-});
-
-/** What the last life of the agent gave to keepalived. An unsettled one may not have arrived: it is sent again. */
-export function readLastRun(paths: Paths, store: StateStore): RunConfig | undefined {
-  const last = store.read(paths.applied, LastRun);
-  if (!last) return undefined;
-  const config = createRunConfig(last.generation, last.instances, last.text, 0);
-  return last.settled ? config : { ...config, key: 'unsettled' };
 }

@@ -21,13 +21,15 @@ import { createProblems, type Problems } from './io/problems.ts';
 import { run } from './io/run.ts';
 import { createStateStore, type StateStore } from './io/state-store.ts';
 import { createRenderer } from './io/template.ts';
-import { createKeeper, type Keeper, readLastRun } from './keeper.ts';
+import { createTrackFiles } from './io/track-file.ts';
+import { createKeeper, type Keeper } from './keeper.ts';
 import { createLinks, type Links } from './links.ts';
 import { createOwnedAddresses, type OwnedAddresses } from './owned-addresses.ts';
-import { createPages } from './pages.ts';
+import { createPages, notServed } from './pages.ts';
 import { createParts, type Parts } from './parts.ts';
 import { createPins } from './pins.ts';
 import { createReporter } from './reporter.ts';
+import { readLastRun } from './run-config.ts';
 import { createVrrpStates, type VrrpStates } from './vrrp-states.ts';
 
 /** EX_CONFIG of sysexits.h: init.sh does not try again. */
@@ -64,7 +66,8 @@ async function createNodeSide(
     onChange();
   });
   const interfaceUp = (name: string) => kernel.current().some((link) => link.name === name && link.up);
-  const parts = createParts({ dirs: paths, log, problems, now, wallNow, interfaceUp, onChange });
+  const files = createTrackFiles(paths.pauseDir, paths.liveDir);
+  const parts = createParts({ files, log, problems, now, wallNow, interfaceUp, onChange });
   const owned = createOwnedAddresses(paths.owned, { store, kernel, log });
   const pins = createPins({ owned, kernel, log });
   const onState = (group: string, state: VrrpState) => {
@@ -153,7 +156,7 @@ async function main(): Promise<void> {
   const server = createHttpServer(
     createPages({
       report,
-      isUp: () => ['running', 'gating', 'reloading'].includes(keeper.supervise().phase),
+      isUp: keeper.isAlive,
       dump: keeper.dump,
       links: links.status,
       fifo: states.counters,
@@ -170,7 +173,8 @@ async function main(): Promise<void> {
     leaving = true;
     log.info({ event: 'stopping', signal }, 'hands over, stops keepalived and ends');
     clearTimeout(coldStart);
-    if (config.handOver) await handOver.run();
+    // A dead keepalived has nothing to hand over, whatever it said last.
+    if (config.handOver && keeper.isAlive()) await handOver.run();
     await keeper.leave();
     parts.stop();
     reporter.stop();
@@ -232,17 +236,6 @@ function helloFrame(config: AgentConfig, keepalivedVersion: string): Hello {
     agentVersion: packageJson.version,
     keepalivedVersion,
   };
-}
-
-function notServed(error: unknown) {
-  return {
-    code: 'metrics-not-served',
-    severity: 'warning',
-    where: 'METRICS_LISTEN',
-    message: `expected to listen, found ${String(error)}`,
-    instead: 'no metrics and no health page; the addresses are served as ever',
-    remedy: 'free the port or set METRICS_LISTEN to another one',
-  } as const;
 }
 
 await main();

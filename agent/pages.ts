@@ -1,5 +1,6 @@
 // What the agent serves over HTTP, read-only: metrics and health.
 import { json, type Routes } from '../shared/io/http.ts';
+import type { Problem } from '../shared/problem.ts';
 import type { Report } from '../shared/protocol.ts';
 import type { LinkStatus } from './io/coordinator-link.ts';
 import type { Dump } from './io/dump.ts';
@@ -55,5 +56,17 @@ function createDumpCache(dump: () => Promise<Dump | undefined>, now: () => numbe
       cached = (await dump()) ?? cached;
     }
     return cached;
+  };
+}
+
+/** The port is taken: a problem, and no reason to stop serving addresses. */
+export function notServed(error: unknown): Problem {
+  return {
+    code: 'metrics-not-served',
+    severity: 'warning',
+    where: 'METRICS_LISTEN',
+    message: `expected to listen, found ${String(error)}`,
+    instead: 'no metrics and no health page; the addresses are served as ever',
+    remedy: 'free the port or set METRICS_LISTEN to another one',
   };
 }

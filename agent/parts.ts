@@ -1,10 +1,8 @@
 // Runs the part of every instance (core/part.ts): feeds it orders, evidence and what keepalived says; writes what
-// follows into the two track files that keepalived watches. Never a reload.
-//   pause/GROUP   1: held back (keepalived shows FAULT), 0: takes part
-//   live/GROUP    what is added to the base priority right now
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+// follows into the two track files that keepalived watches (io/track-file.ts). Never a reload.
 import type { Log } from '../shared/io/log.ts';
 import type { AssignedInstance, Generation, Pause, VrrpState } from '../shared/protocol.ts';
+import { deafProblem, inUseProblem } from './core/join-problem.ts';
 import {
   beginPart,
   deadlineMs,
@@ -21,8 +19,7 @@ import {
 import { instanceIdentity } from './core/view.ts';
 import { type Evidence, gatherEvidence } from './evidence.ts';
 import type { Problems } from './io/problems.ts';
-import { writeWhole } from './io/state-store.ts';
-import { readTrackFile } from './io/track-file.ts';
+import type { TrackFiles } from './io/track-file.ts';
 
 export interface Parts {
   /** A new life of keepalived: every instance joins. */
@@ -53,7 +50,7 @@ export interface Orders {
 }
 
 export interface PartsDeps {
-  readonly dirs: { readonly pauseDir: string; readonly liveDir: string };
+  readonly files: TrackFiles;
   readonly log: Log;
   readonly problems: Problems;
   readonly now: () => number;
@@ -70,14 +67,11 @@ interface Entry {
   sinceWallMs: number;
   evidence: Evidence | undefined;
   timer: NodeJS.Timeout | undefined;
-  written: { pause: string | undefined; live: string | undefined };
 }
 
 export function createParts(deps: PartsDeps): Parts {
-  const { dirs, log, problems, now } = deps;
+  const { files, log, problems, now } = deps;
   const entries = new Map<string, Entry>();
-  const both = [dirs.pauseDir, dirs.liveDir];
-  for (const dir of both) mkdirSync(dir, { recursive: true, mode: 0o700 });
 
   const clearProblems = (group: string) => {
     problems.clear('address-in-use', `group ${group}`);
@@ -98,20 +92,8 @@ export function createParts(deps: PartsDeps): Parts {
     clearProblems(group);
   };
 
-  const write = (entry: Entry) => {
-    const { group } = entry.instance;
-    const live = liveValue(entry.part, entry.basePriority);
-    const pause = isPaused(entry.part) ? '1\n' : '0\n';
-    // The priority first: a member that may be modest must not take part for a moment with its full one.
-    if (live !== undefined && entry.written.live !== `${live}\n`) {
-      entry.written.live = `${live}\n`;
-      writeWhole(`${dirs.liveDir}/${group}`, entry.written.live);
-    }
-    if (entry.written.pause !== pause) {
-      entry.written.pause = pause;
-      writeWhole(`${dirs.pauseDir}/${group}`, pause);
-    }
-  };
+  const write = ({ instance, part, basePriority }: Entry) =>
+    files.write(instance.group, isPaused(part), liveValue(part, basePriority));
 
   const feed = (entry: Entry, event: PartEvent) => {
     if (entries.get(entry.instance.group) !== entry) return;
@@ -157,15 +139,7 @@ export function createParts(deps: PartsDeps): Parts {
 
   const joinProblem = ({ part, instance: { group } }: Entry) => {
     if (part.pause.phase !== 'address-in-use') return problems.clear('address-in-use', `group ${group}`);
-    problems.set({
-      code: 'address-in-use',
-      severity: 'error',
-      where: `group ${group}`,
-      group,
-      message: partDetail(part),
-      instead: 'this node stays out of the group',
-      remedy: 'free the address, or let protocol 112 pass between the members',
-    });
+    problems.set(inUseProblem(group, partDetail(part)));
   };
 
   const gather = (entry: Entry) =>
@@ -177,7 +151,7 @@ export function createParts(deps: PartsDeps): Parts {
       onDeaf: (why) => problems.set(deafProblem(entry.instance.group, why)),
     });
 
-  const add = (instance: AssignedInstance, part: Part, written: Entry['written']) => {
+  const add = (instance: AssignedInstance, part: Part) => {
     forget(instance.group);
     const entry: Entry = {
       instance,
@@ -186,40 +160,31 @@ export function createParts(deps: PartsDeps): Parts {
       sinceWallMs: deps.wallNow(),
       evidence: undefined,
       timer: undefined,
-      written,
     };
     entries.set(instance.group, entry);
     follow(entry, undefined, 'begin');
   };
-  const unknown = { pause: undefined, live: undefined };
 
   const begin = (instance: AssignedInstance, generation: Generation) =>
-    add(instance, beginPart(termsOf(instance, generation), now()), { ...unknown });
+    add(instance, beginPart(termsOf(instance, generation), now()));
 
   const forgetOthers = (groups: ReadonlySet<string>) => {
     for (const group of [...entries.keys()]) if (!groups.has(group)) forget(group);
-    for (const dir of both) {
-      for (const name of readdirSync(dir)) if (!groups.has(name)) rmSync(`${dir}/${name}`, { force: true });
-    }
+    files.keepOnly(groups);
   };
 
   return {
     begin,
-    lead: (instance, generation) =>
-      add(instance, runningPart(termsOf(instance, generation), false, now()), { ...unknown }),
+    lead: (instance, generation) => add(instance, runningPart(termsOf(instance, generation), false, now())),
     beginAll({ instances, generation }) {
       forgetOthers(new Set());
       for (const instance of instances) begin(instance, generation);
     },
     adopt({ instances, generation }) {
       for (const instance of instances) {
-        const { group } = instance;
-        // Anything but a clear 0 counts as paused: the safe reading.
-        if (readTrackFile(`${dirs.pauseDir}/${group}`) !== 0) begin(instance, generation);
-        else {
-          const lowered = (readTrackFile(`${dirs.liveDir}/${group}`) ?? 0) < 0;
-          add(instance, runningPart(termsOf(instance, generation), lowered, now()), { ...unknown });
-        }
+        const { paused, lowered } = files.read(instance.group);
+        if (paused) begin(instance, generation);
+        else add(instance, runningPart(termsOf(instance, generation), lowered, now()));
       }
     },
     update({ instances, generation }) {
@@ -267,16 +232,4 @@ export function createParts(deps: PartsDeps): Parts {
       for (const group of [...entries.keys()]) forget(group);
     },
   };
-}
-
-function deafProblem(group: string, why: string) {
-  return {
-    code: 'cannot-listen',
-    severity: 'warning',
-    where: `group ${group}`,
-    group,
-    message: `expected to listen for the holder's adverts, found ${why}`,
-    instead: 'joins only when nobody answers for the address; tries again every second',
-    remedy: 'give the agent the capability NET_RAW, and perl-base if the image was changed',
-  } as const;
 }

@@ -8,6 +8,8 @@ export interface KernelInterface {
   /** Administratively up and with carrier. */
   readonly up: boolean;
   readonly loopback: boolean;
+  /** The node's default route leaves by it. */
+  readonly defaultRoute?: boolean;
   readonly addresses: readonly {
     readonly address: string;
     readonly prefix: number;
@@ -33,6 +35,7 @@ export function visibleInterfaces(
           .filter((entry) => !entry.linkLocal && !virtual.has(text(entry)))
           .map(text)
           .slice(0, 64),
+        ...(link.defaultRoute ? { defaultRoute: true } : {}),
       }))
       // Those with addresses first: the list is bounded, and a busy Docker host has hundreds of veths.
       .sort((a, b) => Math.sign(b.addresses.length) - Math.sign(a.addresses.length))
@@ -74,4 +77,24 @@ export function absentSources(
       return !link?.addresses.some((entry) => entry.address === instance.source);
     })
     .map((instance) => `${instance.source} on ${instance.interface}`);
+}
+
+/**
+ * The interface of the default route with the lowest metric, IPv4 first. Sources: proc(5), /proc/net/route, and the
+ * kernel's net/ipv6/route.c (rt6_info_route) for /proc/net/ipv6_route.
+ */
+export function defaultRouteInterface(route4: string, route6: string): string | undefined {
+  const lowest = (routes: readonly { name: string; metric: number }[]) =>
+    [...routes].sort((a, b) => a.metric - b.metric)[0]?.name;
+  const rows = (table: string) => table.split('\n').map((line) => line.trim().split(/\s+/));
+  const v4 = rows(route4).flatMap(([name = '', destination, , , , , metric, mask]) =>
+    destination === '00000000' && mask === '00000000' ? [{ name, metric: Number(metric) }] : [],
+  );
+  const v6 = rows(route6).flatMap(
+    ([destination = '', prefix, , , gateway = '', metric = '', , , , name = '']) =>
+      /^0{32}$/.test(destination) && prefix === '00' && !/^0{32}$/.test(gateway)
+        ? [{ name, metric: Number.parseInt(metric, 16) }]
+        : [],
+  );
+  return lowest(v4) ?? lowest(v6);
 }

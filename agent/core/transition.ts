@@ -33,10 +33,16 @@ export function resolveTransition(
       // Became holder meanwhile: held it would drop the address, changed alone it would not be understood.
       return changes && holds ? kept(wanted, running) : wanted;
     case 'lead':
-      return changes && !holds ? { ...wanted, transition: 'hold' } : wanted;
+      if (changes && !holds) return { ...wanted, transition: 'hold' };
+      return !changes && holds ? wanted : unrelieved(wanted);
     default:
       return wanted;
   }
+}
+
+/** Until it is MASTER again: its way there leads through BACKUP, which would mean that another has taken over. */
+function unrelieved({ standAside: _, ...instance }: AssignedInstance): AssignedInstance {
+  return instance;
 }
 
 /** As it runs, with the orders and the word about peers of the new assignment. */

@@ -1,10 +1,11 @@
 // The kernel's addresses: one reader for reports, held addresses and sweeping; changes arrive from `ip monitor`.
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
 import type { Log } from '../../shared/io/log.ts';
 import { canonicalAddress, InterfaceName } from '../../shared/words.ts';
 import type { PlacedAddress } from '../core/anchor.ts';
-import type { KernelInterface } from '../core/kernel.ts';
+import { defaultRouteInterface, type KernelInterface } from '../core/kernel.ts';
 import { run, spawnTied } from './run.ts';
 
 const Links = v.array(
@@ -37,12 +38,14 @@ export async function readKernel(): Promise<KernelInterface[] | undefined> {
   }
   const parsed = v.safeParse(Links, raw);
   if (!parsed.success) return undefined;
+  const byDefault = await readDefaultRoute();
   return parsed.output
     .filter((link) => v.is(InterfaceName, link.ifname))
     .map((link) => ({
       name: link.ifname,
       up: link.flags.includes('UP') && link.flags.includes('LOWER_UP'),
       loopback: link.flags.includes('LOOPBACK'),
+      defaultRoute: link.ifname === byDefault,
       addresses: link.addr_info.flatMap((entry) => {
         const address = canonicalAddress(entry.local);
         return address === undefined
@@ -50,6 +53,15 @@ export async function readKernel(): Promise<KernelInterface[] | undefined> {
           : [{ address, prefix: entry.prefixlen, linkLocal: entry.scope === 'link' }];
       }),
     }));
+}
+
+/** Files, not `ip route`: this is read whenever an address changes. A kernel without IPv6 lacks the second one. */
+async function readDefaultRoute(): Promise<string | undefined> {
+  const tables = await Promise.allSettled(
+    ['/proc/net/route', '/proc/net/ipv6_route'].map((path) => readFile(path, 'utf8')),
+  );
+  const [route4 = '', route6 = ''] = tables.map((read) => (read.status === 'fulfilled' ? read.value : ''));
+  return defaultRouteInterface(route4, route6);
 }
 
 /** Removes exactly these, in one process; one that is gone already harms nobody. */

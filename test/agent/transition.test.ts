@@ -70,6 +70,14 @@ describe('an ordered change', () => {
     assert.equal(aside.standAside, 'relieved');
   });
 
+  it('comes before standing aside for whoever leads, which its way through BACKUP would end', () => {
+    const order = { transition: 'lead', standAside: 'relieved' };
+    const wanted = make({ ...order, vrid: 77 });
+    assert.equal(resolveTransition(wanted, running, true).standAside, undefined);
+    assert.equal(resolveTransition(wanted, wanted, false).standAside, undefined);
+    assert.equal(resolveTransition(wanted, wanted, true).standAside, 'relieved');
+  });
+
   it('is one of exactly these values, and of the interval with version 2 alone', () => {
     const of = (change: Record<string, unknown>) => agreementOf(make(change));
     for (const change of [
