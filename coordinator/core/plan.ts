@@ -4,6 +4,7 @@ import type { Problem } from '../../shared/problem.ts';
 import type { AssignedInstance, NetworkInterface, Report, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId, Vrid } from '../../shared/words.ts';
 import { type AllGroups, collectGroups, type Group } from './groups.ts';
+import { usableInterfaces } from './interfaces.ts';
 import { leadOf } from './lead.ts';
 import { findMembers, type Member, ownedByNodes } from './members.ts';
 import { assignPriorities } from './priority.ts';
@@ -46,7 +47,8 @@ export const maxActiveMembers = 16;
 
 export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
   const interfaces = new Map<NodeId, readonly NetworkInterface[]>();
-  for (const [node, { report }] of agents) if (report) interfaces.set(node, report.interfaces);
+  for (const [node, { report }] of agents)
+    if (report) interfaces.set(node, usableInterfaces(report.interfaces));
 
   const defined = collectGroups(snapshot);
   const problems = [...defined.problems];

@@ -254,6 +254,20 @@ describe('interfaces', () => {
   });
 });
 
+it('an agent that reports nonsense harms no plan', () => {
+  for (const nonsense of ['', 'x', '10.0.0.1', '10.0.0.1/99', '::/0/1', '010.0.0.1/24', '10.0.0.1/-1']) {
+    const interfaces = [{ name: 'eth0', up: true, addresses: [nonsense, `${ip(1)}/24`] }];
+    const { assignments } = plan(
+      snapshot([member(1), member(2)]),
+      connected({ 1: report(1, [], { interfaces }), 2: report(2) }),
+    );
+    assert.deepEqual(
+      [1, 2].map((n) => assignments.get(id(n))?.[0]?.source),
+      [ip(1), ip(2)],
+    );
+  }
+});
+
 it('a member of the operator’s contract is none the wiser', () => {
   const { assignments } = plan(snapshot([member(1, '110'), member(2, '100')]), five);
   assert.deepEqual(Object.keys(assignments.get(id(1))?.[0] ?? {}).sort(), [
