@@ -10,6 +10,7 @@ import { createHttpServer, listenTcp } from '../shared/io/http.ts';
 import { createLog, type Log } from '../shared/io/log.ts';
 import { SettingError } from '../shared/io/settings.ts';
 import { type Hello, protocolVersion, type Report, type VrrpState } from '../shared/protocol.ts';
+import { createAnnouncer } from './announcer.ts';
 import { createApplier } from './applier.ts';
 import { type AgentConfig, readConfig } from './config.ts';
 import { visibleInterfaces } from './core/kernel.ts';
@@ -73,8 +74,10 @@ async function createNodeSide(
   const onState = (group: string, state: VrrpState) => {
     parts.heard(group, state);
     pins.heard(group, state);
+    announcer.heard(group, state);
   };
-  const states = createVrrpStates({ log, wallNow, onState, onChange });
+  const announcer = createAnnouncer({ log, instances: () => keeper.supervise().running?.instances ?? [] });
+  const states = createVrrpStates({ log, wallNow, onState, onConflict: announcer.conflict, onChange });
   const signal = await jsonSignal();
   const keeper = createKeeper({
     config,

@@ -19,6 +19,8 @@ export function createVrrpStates(deps: {
   readonly wallNow: () => number;
   /** keepalived has said so, or a dump has shown it to be otherwise than known. */
   readonly onState: (name: string, state: InstanceState['state']) => void;
+  /** It hears a second master, of lower priority. Can flood. */
+  readonly onConflict: (name: string) => void;
   readonly onChange: () => void;
 }): VrrpStates {
   const { log, wallNow, onChange } = deps;
@@ -51,6 +53,7 @@ export function createVrrpStates(deps: {
       }
       if (event.kind === 'lower-master') {
         counters.lowerMasters += 1;
+        deps.onConflict(event.name);
         return;
       }
       lines.set(event.name, (lines.get(event.name) ?? 0) + 1);

@@ -54,7 +54,7 @@ async function askAddress({ address: virtual, interface: link }: PlacedAddress):
  * It hears exactly what keepalived hears, a raw socket behind the host's firewall. A packet capture sits before the
  * firewall: it would hear a holder that keepalived cannot hear, and so make a second one. Perl is in every Debian
  * (perl-base is essential), and unlike tcpdump it needs no capability but NET_RAW. Offsets: RFC 5798 §5.1, RFC 3768
- * §5.1; 35 and 20 are IP_ADD_MEMBERSHIP and IPV6_JOIN_GROUP.
+ * §5.1; 35 and 20 are IP_ADD_MEMBERSHIP and IPV6_JOIN_GROUP, 0x8933 is SIOCGIFINDEX.
  */
 const hearAdvert = String.raw`
 use strict; use warnings; use Socket qw(:all);
@@ -68,8 +68,9 @@ setsockopt($raw, SOL_SOCKET, 25, "$device\0") or die "interface $device: $!\n";
 my $own = inet_pton($af, $source);
 my $to = $many ? inet_pton($af, $six ? 'ff02::12' : '224.0.0.18') : $own;
 if ($many && $six) {
-  open(my $file, '<', "/sys/class/net/$device/ifindex") or die "interface $device: $!\n";
-  setsockopt($raw, 41, 20, $to . pack('I', scalar <$file>)) or die "multicast group: $!\n";
+  my $request = pack 'a16 x24', $device;
+  ioctl($raw, 0x8933, $request) or die "interface $device: $!\n";
+  setsockopt($raw, 41, 20, $to . pack('I', unpack 'x16 i', $request)) or die "multicast group: $!\n";
 } elsif ($many) {
   setsockopt($raw, 0, 35, $to . $own) or die "multicast group: $!\n";
 }

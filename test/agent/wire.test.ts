@@ -61,6 +61,21 @@ describe('a group', () => {
     });
   }
 
+  it('says where its addresses are again, soon after it became holder: a lost conflict may have been said last', async () => {
+    await bringUp(bench.hosts, 1, { addresses: ['10.99.0.100/32', 'fd99::100/128'] });
+    const wrong = '02:00:00:00:00:99';
+    const poison = (address: string) =>
+      bench.inLan('ip', 'neigh', 'replace', address, 'lladdr', wrong, 'dev', 'br0', 'nud', 'reachable');
+    bench.linkDown(first());
+    await until('the second holds', () => second().held().length === 2);
+    for (const address of ['10.99.0.100', 'fd99::100']) poison(address);
+    const neighbours = () => bench.inLan('ip', 'neigh', 'show', 'dev', 'br0');
+    assert.match(neighbours(), /02:00:00:00:00:99/);
+    // keepalived itself says it again after 5 s.
+    await until('both are right again', () => !neighbours().includes(wrong), 1500);
+    bench.linkUp(first());
+  });
+
   it('with an address on another interface moves both, and leaves none of them behind', async () => {
     const change: Partial<AssignedInstance> = {
       addresses: ['10.99.0.100/32', '10.98.0.100/32'],
