@@ -82,13 +82,15 @@ export function attach(
   }
   const [first] = chosen ? hosts(chosen).sort((a, b) => Number(b.inSubnet) - Number(a.inSubnet)) : [];
   if (!chosen || !first || lacksTracked(interfaces, tracked, context)) return undefined;
+  // VRRP tracks its own interface by itself; keepalived rejects a configuration that says so.
+  const others = (group.trackInterfaces ?? []).filter((name) => name !== chosen.name);
   const elsewhere = addressInterfaces(interfaces, chosen, wanted === undefined, context);
   return {
     interface: chosen.name,
     interfaceFrom: wanted && best ? wanted.from : 'subnet of the address',
     ...readSource(chosen, first.address, where, context),
     ...(Object.keys(elsewhere).length > 0 ? { addressInterfaces: elsewhere } : {}),
-    ...(group.trackInterfaces ? { trackInterfaces: group.trackInterfaces } : {}),
+    ...(others.length > 0 ? { trackInterfaces: others } : {}),
   };
 }
 

@@ -168,10 +168,12 @@ describe('values of groups.yaml', () => {
     preempt: false
     preempt_delay: 30s
     interval: 250ms
-    track_interfaces: [eth0]
+    track_interfaces: [eth0, eth1]
     garp: {delay: 3, refresh_repeat: 2}
     members: [node.role == manager]`;
-    const agents = connected({ 1: report(1), 2: report(2) });
+    const more = { name: 'eth1', up: true, addresses: [] };
+    const interfaces = [...report(1).interfaces, more];
+    const agents = connected({ 1: report(1, [], { interfaces }), 2: report(2) });
     const assigned = (lines: string) => {
       const swarm = snapshot([node(1), node(2)], [], [config(group('web', lines))]);
       return plan(swarm, agents).assignments.get(id(1))?.[0] ?? assert.fail('nothing assigned');
@@ -185,7 +187,7 @@ describe('values of groups.yaml', () => {
         preempt: false,
         preemptDelayMs: 30_000,
         intervalMs: 250,
-        trackInterfaces: ['eth0'],
+        trackInterfaces: ['eth1'],
         garp: { delay: 3, refreshRepeat: 2 },
       },
     );

@@ -247,6 +247,13 @@ describe('interfaces', () => {
     assert.deepEqual(gone.assignments.get(id(1))?.[0]?.trackInterfaces, ['ens5']);
   });
 
+  it('that VRRP runs on are not tracked twice, which keepalived rejects', () => {
+    const at = (names: string) =>
+      attached(web(`    track_interfaces: [${names}]\n`), two).at?.trackInterfaces;
+    assert.equal(at('eth0'), undefined);
+    assert.deepEqual(at('eth0, ens5'), ['ens5']);
+  });
+
   it('are not taken for those of an address that a killed keepalived left behind', () => {
     const left = [eth('eth0', `${ip(1)}/24`), eth('ens5', '10.0.0.100/32')];
     assert.deepEqual(attached(web(), left).at?.interface, 'eth0');
