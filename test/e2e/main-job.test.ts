@@ -20,6 +20,7 @@ import { PROJECT_ROOT } from '../lab/images.ts';
 import { judge } from '../lab/judge.ts';
 import { createLab } from '../lab/lab.ts';
 import { until } from '../lab/run.ts';
+import { keepsBound } from './verdict.ts';
 
 const lab = createLab({ name: `e2e-${process.pid % 10_000}`, nodes: 3 });
 const stop = new AbortController();
@@ -102,8 +103,7 @@ describe('swarm-vip on a real Swarm', { timeout: 15 * 60_000 }, () => {
   for (const step of steps) {
     it(`keeps its bound when ${step.title}`, async (t) => {
       const result = await runStep(step, stage);
-      t.diagnostic(JSON.stringify(result));
-      assert.ok(result.ok, JSON.stringify(result));
+      keepsBound(t, result);
     });
   }
 
@@ -165,8 +165,7 @@ describe('swarm-vip on a real Swarm', { timeout: 15 * 60_000 }, () => {
         await settled(stage, 'node2');
       });
       const verdict = judge(evidence, bound);
-      t.diagnostic(JSON.stringify(verdict));
-      assert.ok(verdict.ok, JSON.stringify(verdict));
+      keepsBound(t, verdict);
     } finally {
       await Promise.all(['node2', 'node3'].map((node) => lab.chaos('start-engine', node)));
     }

@@ -18,6 +18,7 @@ import {
 import { type Bound, judge, judged } from '../lab/judge.ts';
 import { createLab } from '../lab/lab.ts';
 import { type RunResult, until } from '../lab/run.ts';
+import { keepsBound } from './verdict.ts';
 
 const lab = createLab({ name: `plan-${process.pid % 10_000}`, nodes: 3 });
 const stop = new AbortController();
@@ -73,8 +74,7 @@ describe('planned moves on a real Swarm', { timeout: 15 * 60_000 }, () => {
   for (const step of plannedSteps) {
     it(`loses nothing when ${step.title}`, async (t) => {
       const result = await runStep(step, stage, plannedBound);
-      t.diagnostic(JSON.stringify(result));
-      assert.ok(result.ok, JSON.stringify(result));
+      keepsBound(t, result);
     });
   }
 
@@ -112,8 +112,7 @@ describe('planned moves on a real Swarm', { timeout: 15 * 60_000 }, () => {
       assert.equal((await drain('node1', 'node2')).code, 0);
       await settled(stage, 'node3');
     }, plannedBound);
-    t.diagnostic(JSON.stringify(verdict));
-    assert.ok(verdict.ok, JSON.stringify(verdict));
+    keepsBound(t, verdict);
     const again = await drain('node1', 'node2');
     assert.equal(again.code, 0);
     assert.match(again.stderr, /node1 is drained already/);
@@ -130,8 +129,7 @@ describe('planned moves on a real Swarm', { timeout: 15 * 60_000 }, () => {
       await Promise.all(three.map((node) => lab.chaos('kill-coordinator', node)));
       await settled(stage, 'node2');
     }, plannedBound);
-    t.diagnostic(JSON.stringify(verdict));
-    assert.ok(verdict.ok, JSON.stringify(verdict));
+    keepsBound(t, verdict);
   });
 
   it('keeps VRRP’s bound when the successor loses power in the middle of a drain', async (t) => {
@@ -144,8 +142,7 @@ describe('planned moves on a real Swarm', { timeout: 15 * 60_000 }, () => {
       },
       { outageMs: boundMs, twoHoldersMs: 0 },
     );
-    t.diagnostic(JSON.stringify(verdict));
-    assert.ok(verdict.ok, JSON.stringify(verdict));
+    keepsBound(t, verdict);
   });
 
   it('records the drain of a node that is down, and keeps it away when it returns', async (t) => {
