@@ -45,6 +45,8 @@ export interface Coordinator {
 
 /** How long a newly active coordinator waits for the agents of labelled nodes, to learn what runs before it plans. */
 const settleMs = 5_000;
+/** Shorter than the shortest hold (`holdLimitMs`). */
+const holdRepeatMs = 1_500;
 
 export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const { self, log, now, swarm } = deps;
@@ -56,11 +58,12 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   let epoch: number | undefined;
   let counter = 0;
   let activeSinceMs = 0;
-  let sent = new Map<NodeId, string>();
+  let sent = new Map<NodeId, { content: string; ms: number }>();
   let current: Plan = { assignments: new Map(), groups: [], problems: [] };
   let knownProblems = new Set<string>();
   let welcome = '';
   let replanning = false;
+  let later: NodeJS.Timeout | undefined;
 
   /** Coalesces: many reports within one turn of the event loop make one plan. */
   function replanSoon(): void {
@@ -72,6 +75,12 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     });
   }
 
+  /** One timer for all reasons to look again. */
+  function replanIn(ms: number): void {
+    clearTimeout(later);
+    later = setTimeout(replanSoon, ms).unref();
+  }
+
   function replan(): void {
     if (!snapshot) return;
     current = plan(snapshot, records, now());
@@ -79,21 +88,26 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     if (role !== 'active' || epoch === undefined) return;
     const patienceMs = activeSinceMs + settleMs - now();
     if (patienceMs > 0 && expectsAgents(snapshot)) {
-      setTimeout(replanSoon, patienceMs).unref();
+      replanIn(patienceMs);
       return;
     }
     for (const [node, instances] of current.assignments) {
       const content = JSON.stringify(instances);
-      if (sent.get(node) === content) continue;
+      const last = sent.get(node);
+      // A hold ends by itself on the agent; while the change still waits for others, it is said again.
+      const holds = instances.some(({ transition }) => transition === 'hold');
+      if (last?.content === content && !(holds && now() - last.ms >= holdRepeatMs)) continue;
       counter += 1;
       if (!deps.send(node, { type: 'assignment', epoch, counter, instances })) continue;
-      sent.set(node, content);
+      sent.set(node, { content, ms: now() });
       const groups = instances.map(({ group }) => group);
       log.info(
         { event: 'assigned', node: nodeName(snapshot, node), epoch, counter, groups },
         'assignment sent',
       );
     }
+    const pending = current.groups.some(({ waiting }) => waiting.length > 0);
+    if (pending) replanIn(holdRepeatMs);
   }
 
   /** Whether a node that should have an agent, by its label and by Swarm, has not reported yet. */

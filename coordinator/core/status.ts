@@ -268,6 +268,13 @@ const wantedKeys = [
   'peers',
   'priority',
   'addresses',
+  'agreement',
+  'transport',
+  'preempt',
+  'preemptDelayMs',
+  'addressInterfaces',
+  'trackInterfaces',
+  'garp',
 ] as const;
 type WantedKey = (typeof wantedKeys)[number] | 'group';
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
