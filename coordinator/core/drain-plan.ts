@@ -39,7 +39,10 @@ export function findNode(snapshot: Snapshot, name: string): { node: NodeId } | {
       reason: `is the name of ${found.length} nodes: use an id (${found.map(({ id }) => id).join(', ')})`,
     };
   return {
-    reason: `is no node of this Swarm; there are ${snapshot.nodes.map(({ hostname }) => hostname).join(', ')}`,
+    reason: `is no node of this Swarm; there are ${snapshot.nodes
+      .map(({ hostname }) => hostname)
+      .sort()
+      .join(', ')}`,
   };
 }
 
