@@ -5,11 +5,11 @@
 //        └──────────────report────── (this file) ◀── states, pauses, kernel addresses
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import packageJson from '../package.json' with { type: 'json' };
 import { createHttpServer, listenTcp } from '../shared/io/http.ts';
 import { createLog, type Log } from '../shared/io/log.ts';
 import { SettingError } from '../shared/io/settings.ts';
 import { type Hello, protocolVersion, type Report, type VrrpState } from '../shared/protocol.ts';
+import { version } from '../shared/version.ts';
 import { createAnnouncer } from './announcer.ts';
 import { createApplier } from './applier.ts';
 import { type AgentConfig, readConfig } from './config.ts';
@@ -103,7 +103,7 @@ async function main(): Promise<void> {
   beat(config.paths.heartbeat);
   for (const note of config.notes) log.warn({ event: 'setting-note' }, note);
   const keepalivedVersion = await readKeepalivedVersion();
-  log.info({ event: 'started', version: packageJson.version, keepalivedVersion }, 'agent started');
+  log.info({ event: 'started', version, keepalivedVersion }, 'agent started');
 
   const events = { onKernelChange: (): void => undefined, onChange: (): void => undefined };
   const onChange = () => events.onChange();
@@ -163,7 +163,7 @@ async function main(): Promise<void> {
       dump: keeper.dump,
       links: links.status,
       fifo: states.counters,
-      agentVersion: packageJson.version,
+      agentVersion: version,
       keepalivedVersion,
       now,
     }),
@@ -236,7 +236,7 @@ function helloFrame(config: AgentConfig, keepalivedVersion: string): Hello {
     protocol: protocolVersion,
     node: config.nodeId,
     hostname: config.hostname,
-    agentVersion: packageJson.version,
+    agentVersion: version,
     keepalivedVersion,
   };
 }

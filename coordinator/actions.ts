@@ -20,17 +20,16 @@ const names = v.pipe(
   v.minLength(1),
   v.maxLength(300),
 );
-export const DrainRequest = v.object({
+const DrainRequest = v.object({
   nodes: names,
   reason: v.optional(v.pipe(v.string(), v.maxLength(200)), ''),
   untilMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
   force: v.optional(v.boolean(), false),
   dryRun: v.optional(v.boolean(), false),
 });
-export type DrainRequest = v.InferInput<typeof DrainRequest>;
-export const UndrainRequest = v.object({ nodes: names, dryRun: v.optional(v.boolean(), false) });
+const UndrainRequest = v.object({ nodes: names, dryRun: v.optional(v.boolean(), false) });
 
-export const SwitchoverRequest = v.object({
+const SwitchoverRequest = v.object({
   group: v.pipe(v.string(), v.minLength(1), v.maxLength(63)),
   /** Absent: priorities count again. */
   to: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(255))),
@@ -44,11 +43,11 @@ export interface SwitchoverAnswer {
 }
 
 const maxConfigCharacters = 400_000;
-export const CheckRequest = v.object({
+const CheckRequest = v.object({
   name: v.pipe(v.string(), v.maxLength(255)),
   text: v.pipe(v.string(), v.maxLength(maxConfigCharacters)),
 });
-export const RenderRequest = v.object({ node: v.pipe(v.string(), v.minLength(1), v.maxLength(255)) });
+const RenderRequest = v.object({ node: v.pipe(v.string(), v.minLength(1), v.maxLength(255)) });
 
 /** Answer to both: what was found, and whether the labels were written. */
 export interface DrainAnswer extends DrainPlan {

@@ -6,7 +6,7 @@ import { canonicalAddress, NodeId } from '../../shared/words.ts';
 import type { CoordinatorService, Snapshot, SwarmNode } from '../core/snapshot.ts';
 import { createConfigReader, readShortSecrets } from './groups-sources.ts';
 
-export const roleLabel = 'swarm-vip.role';
+const roleLabel = 'swarm-vip.role';
 /** On the node of the active coordinator; writing it proves quorum and gives the epoch. */
 export const activeLabel = 'swarm-vip.active-since';
 const callTimeoutMs = 5_000;
