@@ -31,6 +31,7 @@ export interface Paths {
   readonly assignment: string;
   readonly managers: string;
   readonly owned: string;
+  readonly history: string;
 }
 
 export interface AgentConfig {
@@ -125,5 +126,6 @@ function pathsOf(runDir: string, stateDir: string): Paths {
     assignment: `${stateDir}/assignment.json`,
     managers: `${stateDir}/managers.json`,
     owned: `${stateDir}/owned.json`,
+    history: `${stateDir}/history.json`,
   };
 }

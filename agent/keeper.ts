@@ -2,6 +2,7 @@
 import type { Log } from '../shared/io/log.ts';
 import type { AssignedInstance } from '../shared/protocol.ts';
 import type { AgentConfig } from './config.ts';
+import { readClue } from './core/clue.ts';
 import { readKeepalivedLine } from './core/keepalived-log.ts';
 import {
   adoptedSupervise,
@@ -12,6 +13,7 @@ import {
   stepSupervise,
 } from './core/supervise.ts';
 import { instanceIdentity } from './core/view.ts';
+import type { HistoryKeeper } from './history.ts';
 import { createDumper, type Dump } from './io/dump.ts';
 import { ensureFifo, openReadWrite, readLines } from './io/fifo.ts';
 import { createKeepalivedProcess } from './io/keepalived-process.ts';
@@ -31,6 +33,7 @@ export interface KeeperDeps {
   readonly problems: Problems;
   readonly owned: OwnedAddresses;
   readonly states: VrrpStates;
+  readonly history: Pick<HistoryKeeper, 'hear' | 'crashed'>;
   readonly parts: Parts;
   readonly pins: Pins;
   readonly jsonSignal: number | null;
@@ -54,7 +57,7 @@ export interface Keeper {
 const resyncPeriodMs = 30_000;
 
 export function createKeeper(deps: KeeperDeps): Keeper {
-  const { config, log, problems, owned, states, parts, pins, now } = deps;
+  const { config, log, problems, owned, states, history, parts, pins, now } = deps;
   const { paths } = config;
   let state: Supervise<RunConfig> = initialSupervise();
   let timer: NodeJS.Timeout | undefined;
@@ -66,6 +69,8 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     onLine(line) {
       const { text, meaning } = readKeepalivedLine(line);
       lastWords.hear(text, meaning === 'warning');
+      const clue = readClue(text);
+      if (clue) history.hear(clue);
       if (meaning === 'ready' || meaning === 'respawning') dispatch({ kind: meaning });
     },
     onGone: () => dispatch({ kind: 'gone' }),
@@ -89,6 +94,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
         { event: 'keepalived-phase', from: before.phase, to: state.phase, cause: event.kind },
         'keepalived',
       );
+      if (state.phase === 'backing-off') history.crashed(states.current());
       if (state.phase === 'backing-off' || state.phase === 'stopped') states.keepOnly(new Set());
     }
     // The coordinator's word about peers counts at once, also for an instance that needs no reload.

@@ -8,30 +8,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createHttpServer, listenTcp } from '../shared/io/http.ts';
 import { createLog, type Log } from '../shared/io/log.ts';
 import { SettingError } from '../shared/io/settings.ts';
-import { type Hello, protocolVersion, type Report, type VrrpState } from '../shared/protocol.ts';
+import { type Hello, protocolVersion, type Report } from '../shared/protocol.ts';
 import { version } from '../shared/version.ts';
-import { createAnnouncer } from './announcer.ts';
 import { createApplier } from './applier.ts';
 import { type AgentConfig, readConfig } from './config.ts';
 import { visibleInterfaces } from './core/kernel.ts';
 import { buildReport } from './core/report.ts';
 import { createHandOver } from './hand-over.ts';
-import { type KernelWatch, watchKernel } from './io/addresses.ts';
-import { jsonSignal } from './io/dump.ts';
-import { createProblems, type Problems } from './io/problems.ts';
 import { run } from './io/run.ts';
-import { createStateStore, type StateStore } from './io/state-store.ts';
 import { createRenderer } from './io/template.ts';
-import { createTrackFiles } from './io/track-file.ts';
-import { createKeeper, type Keeper } from './keeper.ts';
 import { createLinks, type Links } from './links.ts';
-import { createOwnedAddresses, type OwnedAddresses } from './owned-addresses.ts';
+import { createNodeSide, type Events } from './node-side.ts';
 import { createPages, notServed } from './pages.ts';
-import { createParts, type Parts } from './parts.ts';
-import { createPins } from './pins.ts';
 import { createReporter } from './reporter.ts';
 import { readLastRun } from './run-config.ts';
-import { createVrrpStates, type VrrpStates } from './vrrp-states.ts';
 
 /** EX_CONFIG of sysexits.h: init.sh does not try again. */
 const exitConfig = 78;
@@ -40,60 +30,6 @@ const heartbeatPeriodMs = 1000;
 const coldStartMs = 3000;
 
 const now = () => performance.now();
-const wallNow = () => Date.now();
-
-/** The node's side: everything that works without a coordinator. */
-interface NodeSide {
-  readonly problems: Problems;
-  readonly store: StateStore;
-  readonly kernel: KernelWatch;
-  readonly owned: OwnedAddresses;
-  readonly states: VrrpStates;
-  readonly parts: Parts;
-  readonly keeper: Keeper;
-}
-
-async function createNodeSide(
-  config: AgentConfig,
-  log: Log,
-  events: { onKernelChange: () => void; onChange: () => void },
-): Promise<NodeSide> {
-  const { paths } = config;
-  const onChange = () => events.onChange();
-  const problems = createProblems(log, onChange);
-  const store = createStateStore(problems);
-  const kernel = watchKernel(log, () => {
-    events.onKernelChange();
-    onChange();
-  });
-  const interfaceUp = (name: string) => kernel.current().some((link) => link.name === name && link.up);
-  const files = createTrackFiles(paths.pauseDir, paths.liveDir);
-  const parts = createParts({ files, log, problems, now, wallNow, interfaceUp, onChange });
-  const owned = createOwnedAddresses(paths.owned, { store, kernel, log });
-  const pins = createPins({ owned, kernel, log });
-  const onState = (group: string, state: VrrpState) => {
-    parts.heard(group, state);
-    pins.heard(group, state);
-    announcer.heard(group, state);
-  };
-  const announcer = createAnnouncer({ log, instances: () => keeper.supervise().running?.instances ?? [] });
-  const states = createVrrpStates({ log, wallNow, onState, onConflict: announcer.conflict, onChange });
-  const signal = await jsonSignal();
-  const keeper = createKeeper({
-    config,
-    log,
-    problems,
-    owned,
-    states,
-    parts,
-    pins,
-    jsonSignal: signal,
-    now,
-    onChange,
-  });
-  await kernel.refresh();
-  return { problems, store, kernel, owned, states, parts, keeper };
-}
 
 async function main(): Promise<void> {
   const config = configOrExit();
@@ -105,10 +41,14 @@ async function main(): Promise<void> {
   const keepalivedVersion = await readKeepalivedVersion();
   log.info({ event: 'started', version, keepalivedVersion }, 'agent started');
 
-  const events = { onKernelChange: (): void => undefined, onChange: (): void => undefined };
+  const events: Events = {
+    onKernelChange: () => undefined,
+    onChange: () => undefined,
+    send: () => undefined,
+  };
   const onChange = () => events.onChange();
   const node = await createNodeSide(config, log, events);
-  const { keeper, kernel, store, states, parts, problems } = node;
+  const { keeper, kernel, store, states, history, parts, problems } = node;
   const lastRun = readLastRun(config.paths, store);
   await keeper.begin(lastRun);
   const render = createRenderer(new URL('./keepalived.conf.njk', import.meta.url));
@@ -143,6 +83,7 @@ async function main(): Promise<void> {
   let leaving = false;
   const reporter = createReporter(report, (text) => links.send(text));
   events.onChange = reporter.changed;
+  events.send = (text) => links.send(text);
   const links: Links = createLinks({
     config,
     log,
@@ -151,7 +92,10 @@ async function main(): Promise<void> {
     random: Math.random,
     // Whoever leaves takes no more orders: the next life is told again.
     onAssignment: (assignment) => leaving || applier.receive(assignment),
-    onWelcome: reporter.resend,
+    onWelcome() {
+      reporter.resend();
+      history.resend();
+    },
     onChange,
   });
   // An adopted keepalived runs already; a cold start gives the coordinators a moment.
@@ -179,6 +123,7 @@ async function main(): Promise<void> {
     // A dead keepalived has nothing to hand over, whatever it said last.
     if (config.handOver && keeper.isAlive()) await handOver.run();
     await keeper.leave();
+    history.flush();
     parts.stop();
     reporter.stop();
     // The last word, "nothing runs here", lets the coordinators forget this node at once.

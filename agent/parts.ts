@@ -2,6 +2,7 @@
 // follows into the two track files that keepalived watches (io/track-file.ts). Never a reload.
 import type { Log } from '../shared/io/log.ts';
 import type { AssignedInstance, Generation, Pause, VrrpState } from '../shared/protocol.ts';
+import type { Order } from './core/history.ts';
 import { deafProblem, inUseProblem } from './core/join-problem.ts';
 import {
   beginPart,
@@ -40,6 +41,8 @@ export interface Parts {
   /** Groups that this node yields and still holds. */
   yielding(): readonly AssignedInstance[];
   current(): ReadonlyMap<string, Pause>;
+  /** Whose will it is that this node stands aside or leads. */
+  orderOf(group: string): Order | undefined;
   isPaused(group: string): boolean;
   stop(): void;
 }
@@ -223,6 +226,13 @@ export function createParts(deps: PartsDeps): Parts {
         return reason === null ? [] : [[group, { reason, detail: partDetail(part), sinceMs: sinceWallMs }]];
       });
       return new Map(paused);
+    },
+    orderOf(group) {
+      const { part, instance } = entries.get(group) ?? {};
+      if (part?.leaving) return { words: 'the agent stops', aside: true };
+      return instance?.order === undefined
+        ? undefined
+        : { words: instance.order, aside: instance.standAside !== undefined };
     },
     isPaused(group) {
       const entry = entries.get(group);

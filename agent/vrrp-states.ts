@@ -2,6 +2,7 @@
 // nothing for a MASTER, and a restarted agent has missed what was said meanwhile).
 import type { Log } from '../shared/io/log.ts';
 import { parseFifoLine } from './core/fifo.ts';
+import type { Change } from './core/history.ts';
 import type { InstanceState } from './core/report.ts';
 import type { Dump } from './io/dump.ts';
 
@@ -18,7 +19,7 @@ export function createVrrpStates(deps: {
   readonly log: Log;
   readonly wallNow: () => number;
   /** keepalived has said so, or a dump has shown it to be otherwise than known. */
-  readonly onState: (name: string, state: InstanceState['state']) => void;
+  readonly onState: (change: Change, source: 'fifo' | 'dump') => void;
   /** It hears a second master, of lower priority. Can flood. */
   readonly onConflict: (name: string) => void;
   readonly onChange: () => void;
@@ -29,16 +30,20 @@ export function createVrrpStates(deps: {
   const lines = new Map<string, number>();
   const counters = { unknownLines: 0, lowerMasters: 0 };
 
-  const set = (name: string, next: InstanceState['state'], priority: number, sinceMs = wallNow()) => {
+  const set = (
+    source: 'fifo' | 'dump',
+    name: string,
+    next: InstanceState['state'],
+    priority: number,
+    sinceMs = wallNow(),
+  ) => {
     const known = states.get(name);
     if (known?.state === next && known.priority === priority) return;
     states.set(name, { state: next, sinceMs: known?.state === next ? known.sinceMs : sinceMs, priority });
     if (known?.state !== next) {
-      log.info(
-        { event: 'vrrp-state', group: name, from: known?.state ?? 'INIT', to: next, priority },
-        'VRRP state',
-      );
-      deps.onState(name, next);
+      const change = { group: name, from: known?.state ?? 'INIT', to: next, priority };
+      log.info({ event: 'vrrp-state', ...change }, 'VRRP state');
+      deps.onState({ ...change, atMs: sinceMs }, source);
     }
     onChange();
   };
@@ -60,15 +65,21 @@ export function createVrrpStates(deps: {
       if (event.kind === 'deleted') {
         states.delete(event.name);
         onChange();
-      } else if (event.kind === 'state') set(event.name, event.state, event.priority);
-      else set(event.name, states.get(event.name)?.state ?? 'INIT', event.priority);
+      } else if (event.kind === 'state') set('fifo', event.name, event.state, event.priority);
+      else set('fifo', event.name, states.get(event.name)?.state ?? 'INIT', event.priority);
     },
     async resync(dump) {
       const before = new Map(lines);
       const routers = await dump();
       for (const router of routers ?? []) {
         if (lines.get(router.name) !== before.get(router.name)) continue;
-        set(router.name, router.state, router.effectivePriority, router.lastTransitionMs ?? undefined);
+        set(
+          'dump',
+          router.name,
+          router.state,
+          router.effectivePriority,
+          router.lastTransitionMs ?? undefined,
+        );
       }
       return routers !== undefined;
     },

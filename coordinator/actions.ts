@@ -6,7 +6,8 @@ import { json } from '../shared/io/http.ts';
 import type { Log } from '../shared/io/log.ts';
 import type { NodeId } from '../shared/words.ts';
 import type { Coordinator } from './coordinator.ts';
-import { checkConfig } from './core/config-check.ts';
+import { checkConfig, groupsFile } from './core/config-check.ts';
+import { confirmedDownLabel } from './core/confirmed-down.ts';
 import { drainLabel, drainText } from './core/drain.ts';
 import { type DrainPlan, findNode, planDrain } from './core/drain-plan.ts';
 import { leadLabel } from './core/lead.ts';
@@ -36,6 +37,19 @@ const SwitchoverRequest = v.object({
   dryRun: v.optional(v.boolean(), false),
 });
 
+const ConfirmDownRequest = v.object({
+  node: v.pipe(v.string(), v.minLength(1), v.maxLength(255)),
+  clear: v.optional(v.boolean(), false),
+  force: v.optional(v.boolean(), false),
+  dryRun: v.optional(v.boolean(), false),
+});
+
+export interface ConfirmDownAnswer extends NodeRef {
+  /** What waits for the node now. */
+  waiting: { group: string; why: string }[];
+  written: boolean;
+}
+
 export interface SwitchoverAnswer {
   group: string;
   to: NodeRef | null;
@@ -47,7 +61,11 @@ const CheckRequest = v.object({
   name: v.pipe(v.string(), v.maxLength(255)),
   text: v.pipe(v.string(), v.maxLength(maxConfigCharacters)),
 });
-const RenderRequest = v.object({ node: v.pipe(v.string(), v.minLength(1), v.maxLength(255)) });
+const RenderRequest = v.object({
+  node: v.pipe(v.string(), v.minLength(1), v.maxLength(255)),
+  /** As if this were the newest groups.yaml. */
+  file: v.optional(CheckRequest),
+});
 
 /** Answer to both: what was found, and whether the labels were written. */
 export interface DrainAnswer extends DrainPlan {
@@ -55,7 +73,7 @@ export interface DrainAnswer extends DrainPlan {
 }
 
 export interface ActionDeps {
-  coordinator: Pick<Coordinator, 'status' | 'snapshot' | 'look' | 'assignment'>;
+  coordinator: Pick<Coordinator, 'status' | 'snapshot' | 'look' | 'assignment' | 'preview'>;
   swarm: Pick<Swarm, 'setLabel'>;
   log: Log;
   now(): number;
@@ -166,18 +184,50 @@ export function createActions({ coordinator, swarm, log, now }: ActionDeps): Act
         );
       });
     }),
+    '/api/v1/confirm-down': validated(ConfirmDownRequest, async ({ node: name, clear, force, dryRun }) => {
+      const seen = await look();
+      if (!seen) return unreadable;
+      const found = findNode(seen.snapshot, name);
+      if ('reason' in found) return json(404, { error: `${name} ${found.reason}` });
+      const node = seen.snapshot.nodes.find(({ id }) => id === found.node);
+      const agent = seen.status.agents.find((each) => each.node === found.node);
+      const hostname = node?.hostname ?? name;
+      if (!clear && agent?.connected)
+        return json(409, { error: `the agent of ${hostname} is connected: nothing is left to confirm` });
+      if (!clear && !force && node?.state === 'ready') {
+        const remedy = 'power it off first; --force takes your word for it';
+        return json(409, { error: `Swarm calls ${hostname} ready, so it runs: ${remedy}` });
+      }
+      const waiting = seen.status.groups.flatMap((group) =>
+        group.waiting
+          .filter((step) => step.for.includes(found.node))
+          .map(({ why }) => ({ group: group.name, why })),
+      );
+      const answer = { node: found.node, hostname, waiting };
+      if (dryRun) return json(200, { ...answer, written: false } satisfies ConfirmDownAnswer);
+      return write(answer, async () => {
+        await swarm.setLabel(
+          found.node,
+          confirmedDownLabel,
+          clear ? undefined : new Date(now()).toISOString(),
+        );
+        log.warn({ event: 'confirmed-down', node: found.node, clear }, 'an operator vouches for a node');
+      });
+    }),
     '/api/v1/config/check': validated(CheckRequest, async ({ name, text }) => {
       const seen = await look();
       if (!seen) return unreadable;
       const check = checkConfig(text, name, seen.snapshot);
       return json(200, { ...check, groups: redacted(check.groups) });
     }),
-    '/api/v1/config/render': validated(RenderRequest, async ({ node }) => {
+    '/api/v1/config/render': validated(RenderRequest, async ({ node, file }) => {
       const seen = await look();
       if (!seen) return unreadable;
       const found = findNode(seen.snapshot, node);
       if ('reason' in found) return json(404, { error: `${node} ${found.reason}` });
-      const instances = coordinator.assignment(found.node);
+      const instances = file
+        ? coordinator.preview(groupsFile(file), found.node)
+        : coordinator.assignment(found.node);
       if (!instances)
         return json(404, { error: `no agent of ${node} is connected: its interfaces are not known` });
       return json(200, {

@@ -3,7 +3,9 @@ import { Command, CommanderError } from 'commander';
 import { version } from '../shared/version.ts';
 import { CliError, createClient, exitCode, refusalText } from './cli/client.ts';
 import { addConfigCommands } from './cli/config.ts';
+import { addConfirmDownCommand } from './cli/confirm-down.ts';
 import { addDrainCommands } from './cli/drain.ts';
+import { addHistoryCommand } from './cli/history.ts';
 import { type Output, outputOption } from './cli/options.ts';
 import { addSwitchoverCommand } from './cli/switchover.ts';
 import { readStatus } from './cli/watch.ts';
@@ -52,6 +54,8 @@ addView(
 addDrainCommands(program, client);
 addConfigCommands(program, client);
 addSwitchoverCommand(program, client);
+addConfirmDownCommand(program, client);
+addHistoryCommand(program, client);
 program
   .command('ping')
   .description('exit 0 when the coordinator answers and has read Swarm')

@@ -1,7 +1,6 @@
 // The coordinator's loop: snapshot and reports in, assignments and status out. Holds the little state there is; what to
 // do with it is decided in core/.
 import type { Log } from '../shared/io/log.ts';
-import { problemKey, problemText } from '../shared/problem.ts';
 import {
   type AssignedInstance,
   type CoordinatorFrame,
@@ -9,14 +8,25 @@ import {
   type Hello,
   protocolVersion,
   type Report,
+  type StateTransition,
 } from '../shared/protocol.ts';
 import type { NodeId } from '../shared/words.ts';
 import { type AgentRecord, greeted, reported } from './core/agents.ts';
+import { assignmentOf } from './core/config-check.ts';
+import { confirmedDown, confirmedDownLabel } from './core/confirmed-down.ts';
+import { type HistoryDocument, historyDocument, merged } from './core/history.ts';
 import { type Plan, plan } from './core/plan.ts';
-import { activeCoordinator, managerAddresses, nodeName, type Snapshot } from './core/snapshot.ts';
+import {
+  activeCoordinator,
+  type GroupsConfig,
+  managerAddresses,
+  nodeName,
+  type Snapshot,
+} from './core/snapshot.ts';
 import { type Status, status } from './core/status.ts';
 import type { Refusal } from './io/agent-server.ts';
 import { activeLabel, type Swarm } from './io/swarm.ts';
+import { createProblemLog } from './problem-log.ts';
 
 export interface CoordinatorDeps {
   self: NodeId;
@@ -35,12 +45,17 @@ export interface Coordinator {
   admit(node: string, address: string): Refusal | undefined;
   hello(hello: Hello): void;
   report(node: NodeId, report: Report): void;
+  remember(node: NodeId, transitions: readonly StateTransition[]): void;
   gone(node: NodeId): void;
   /** Undefined until the first good read of Swarm. */
   status(): Status | undefined;
+  /** What happened on all nodes, as far as their agents have told. */
+  history(): HistoryDocument | undefined;
   snapshot(): Snapshot | undefined;
   /** What the node is to run now; undefined while its agent is not connected. */
   assignment(node: NodeId): readonly AssignedInstance[] | undefined;
+  /** The same, were this groups.yaml in force and everything had settled. */
+  preview(file: GroupsConfig, node: NodeId): readonly AssignedInstance[] | undefined;
 }
 
 /** How long a newly active coordinator waits for the agents of labelled nodes, to learn what runs before it plans. */
@@ -51,6 +66,7 @@ const holdRepeatMs = 1_500;
 export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const { self, log, now, swarm } = deps;
   const records = new Map<NodeId, AgentRecord>();
+  const past: Map<NodeId, readonly StateTransition[]> = new Map();
   let snapshot: Snapshot | undefined;
   let snapshotMs = 0;
   let snapshotError: string | undefined;
@@ -60,7 +76,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   let activeSinceMs = 0;
   let sent = new Map<NodeId, { content: string; ms: number }>();
   let current: Plan = { assignments: new Map(), groups: [], problems: [] };
-  let knownProblems = new Set<string>();
+  const logProblems = createProblemLog(log);
   let welcome = '';
   let replanning = false;
   let later: NodeJS.Timeout | undefined;
@@ -84,7 +100,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   function replan(): void {
     if (!snapshot) return;
     current = plan(snapshot, records, now());
-    logProblems();
+    logProblems(current.problems);
     if (role !== 'active' || epoch === undefined) return;
     const patienceMs = activeSinceMs + settleMs - now();
     if (patienceMs > 0 && expectsAgents(snapshot)) {
@@ -117,19 +133,6 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       ({ id, state, availability }) =>
         labelled.has(id) && state === 'ready' && availability !== 'drain' && !records.get(id)?.report,
     );
-  }
-
-  function logProblems(): void {
-    const before = knownProblems;
-    knownProblems = new Set(current.problems.map(problemKey));
-    for (const problem of current.problems) {
-      if (before.has(problemKey(problem))) continue;
-      const level = problem.severity === 'error' ? 'error' : 'warn';
-      log[level]({ event: 'problem', problem }, problemText(problem));
-    }
-    const solved = [...before].filter((key) => !knownProblems.has(key)).length;
-    if (solved > 0)
-      log.info({ event: 'problems-solved', solved, remaining: knownProblems.size }, 'problems solved');
   }
 
   function welcomeFrame(): CoordinatorFrame {
@@ -180,7 +183,22 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       });
     }
     for (const [node, record] of records) {
-      if (!record.connected && !read.nodes.some(({ id }) => id === node)) records.delete(node);
+      if (record.connected || read.nodes.some(({ id }) => id === node)) continue;
+      records.delete(node);
+      past.delete(node);
+    }
+  }
+
+  /** Whoever is heard again is not down: the word must not count a second time. */
+  async function withdrawConfirmations(read: Snapshot): Promise<void> {
+    for (const node of confirmedDown(read).filter((each) => records.get(each)?.connected)) {
+      const words = { event: 'confirmation-withdrawn', node: nodeName(read, node) };
+      try {
+        await swarm.setLabel(node, confirmedDownLabel, undefined);
+        log.info(words, 'the node is heard again');
+      } catch (error) {
+        log.warn({ ...words, error: String(error) }, 'the node is heard again, but its label stays for now');
+      }
     }
   }
 
@@ -194,6 +212,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
         snapshotError = undefined;
         expel(read);
         await followRole(read);
+        if (role === 'active') await withdrawConfirmations(read);
         greetAll();
         replan();
         return true;
@@ -234,6 +253,10 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       if (JSON.stringify(record.report) !== JSON.stringify(report)) replanSoon();
     },
 
+    remember(node, transitions) {
+      past.set(node, merged(past.get(node) ?? [], transitions));
+    },
+
     gone(node) {
       const record = records.get(node);
       if (!record) return;
@@ -242,8 +265,16 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       replanSoon();
     },
 
+    history: () => snapshot && historyDocument(past, snapshot, records),
     snapshot: () => snapshot,
     assignment: (node) => current.assignments.get(node),
+    preview(file, node) {
+      const interfaces = new Map(
+        [...records].flatMap(([id, { report }]) => (report ? [[id, report.interfaces]] : [])),
+      );
+      if (!snapshot || !interfaces.has(node)) return undefined;
+      return assignmentOf({ ...snapshot, configs: [file] }, node, interfaces).instances;
+    },
 
     status() {
       if (!snapshot) return undefined;

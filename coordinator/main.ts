@@ -23,6 +23,7 @@ async function main(): Promise<void> {
     admit: (node, address) => coordinator.admit(node, address),
     hello: (hello) => coordinator.hello(hello),
     report: (node, report) => coordinator.report(node, report),
+    history: (node, { transitions }) => coordinator.remember(node, transitions),
     gone: (node) => coordinator.gone(node),
     refused: (address, refusal) =>
       log.warn({ event: 'agent-refused', address, ...refusal }, 'connection refused'),
@@ -80,6 +81,10 @@ async function serveHttp(config: Config, coordinator: Coordinator, actions: Acti
     '/api/v1/status': () => {
       const status = coordinator.status();
       return status ? json(200, status) : unread();
+    },
+    '/api/v1/history': () => {
+      const history = coordinator.history();
+      return history ? json(200, history) : unread();
     },
     '/metrics': async () => {
       const status = coordinator.status();

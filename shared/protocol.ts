@@ -107,6 +107,8 @@ export const AssignedInstance = v.object({
    * A hold ends by itself on the agent (see timers.ts), so that a coordinator that dies halfway leaves nobody held.
    */
   transition: v.optional(v.picklist(['keep', 'hold', 'lead'])),
+  /** Whose will it is that this node stands aside or leads, for the history. Changes nothing. */
+  order: v.optional(v.pipe(Words, v.maxLength(300))),
 });
 export type AssignedInstance = v.InferOutput<typeof AssignedInstance>;
 
@@ -173,6 +175,66 @@ export const Report = v.object({
 });
 export type Report = v.InferOutput<typeof Report>;
 
+/** Why an instance changed its state, as far as keepalived, the kernel and our own orders tell. */
+export const TransitionCause = v.picklist([
+  /** INIT → anything: keepalived began to run it. */
+  'started',
+  /** Anything → STOP. */
+  'stopped',
+  /** keepalived ended by itself. */
+  'crashed',
+  /** FAULT → BACKUP. */
+  'resumed',
+  /** → MASTER: the holder said that it stops (priority 0). */
+  'resigned',
+  /** → MASTER: the holder has a lower priority. */
+  'preempted',
+  /** → MASTER: nobody was heard for the master-down interval. */
+  'silence',
+  /** MASTER → BACKUP: another has the higher priority, or the higher address at the same one. */
+  'higher-priority',
+  /** MASTER → BACKUP: somebody took an address away from the interface. */
+  'address-removed',
+  /** → FAULT: by the agent; `detail` says why. */
+  'held-back',
+  /** → FAULT: an interface went down. */
+  'interface-down',
+  /** Found by a restarted agent: nobody watched when it happened. */
+  'unseen',
+  'unknown',
+]);
+export type TransitionCause = v.InferOutput<typeof TransitionCause>;
+
+/** One change of state of one instance on one node. (node, seq) names it for ever. */
+export const StateTransition = v.object({
+  /** Grows with each one, also for a node that has lost its past: at least the Unix milliseconds of its making. */
+  seq: count,
+  /** Unix milliseconds by the node's clock. */
+  atMs: count,
+  group: GroupName,
+  from: VrrpState,
+  to: VrrpState,
+  /** Effective, after it. */
+  priority: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255)),
+  cause: TransitionCause,
+  /** The other member that `cause` speaks of, and its priority. */
+  peer: v.optional(v.object({ address: Address, priority: v.optional(count) })),
+  detail: v.optional(v.pipe(Words, v.maxLength(300))),
+  /** What the assignment ordered at that time: "drained: new disk". */
+  order: v.optional(v.pipe(Words, v.maxLength(300))),
+});
+export type StateTransition = v.InferOutput<typeof StateTransition>;
+
+/** How many transitions a node keeps. */
+export const historyLength = 200;
+
+/** The transitions that a node knows: all of them after `welcome`, then each new one. */
+export const History = v.object({
+  type: v.literal('history'),
+  transitions: list(StateTransition, historyLength),
+});
+export type History = v.InferOutput<typeof History>;
+
 // ── coordinator → agent ──────────────────────────────────────────────────────────────────────────────────────────
 
 /** First frame of a coordinator, and again whenever it changes. */
@@ -194,7 +256,7 @@ export const Assignment = v.object({
 });
 export type Assignment = v.InferOutput<typeof Assignment>;
 
-export const AgentFrame = v.variant('type', [Hello, Report]);
+export const AgentFrame = v.variant('type', [Hello, Report, History]);
 export type AgentFrame = v.InferOutput<typeof AgentFrame>;
 export const CoordinatorFrame = v.variant('type', [Welcome, Assignment]);
 export type CoordinatorFrame = v.InferOutput<typeof CoordinatorFrame>;

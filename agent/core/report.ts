@@ -56,7 +56,7 @@ export function buildReport(input: ReportInput): Report {
 function runningInstance(instance: AssignedInstance, input: ReportInput): RunningInstance {
   const known = input.states.get(instance.group);
   // Secrets stay here, orders are the coordinator's own.
-  const { password: _p, peersConfirmed: _c, standAside: _s, transition: _t, ...shown } = instance;
+  const { password: _p, peersConfirmed: _c, standAside: _s, transition: _t, order: _o, ...shown } = instance;
   return {
     ...shown,
     state: known?.state ?? 'INIT',

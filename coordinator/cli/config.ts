@@ -2,8 +2,11 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { problemText } from '../../shared/problem.ts';
-import { type ConfigCheck, checkConfig } from '../core/config-check.ts';
+import { assignmentOf, type ConfigCheck, checkConfig, groupsFile } from '../core/config-check.ts';
+import { findNode } from '../core/drain-plan.ts';
 import { redacted } from '../core/redact.ts';
+import type { SwarmNode } from '../core/snapshot.ts';
+import { readNodes } from '../core/swarm-node.ts';
 import { CliError, type Client, exitCode, refusalText } from './client.ts';
 import { type Output, outputOption } from './options.ts';
 
@@ -34,7 +37,43 @@ export function addConfigCommands(program: Command, client: Client): void {
     .command('render')
     .description('show what a node is to run, as the agent gets it; passwords as asterisks')
     .argument('<node>', 'host name or node id')
-    .action(async (node: string) => print(await ask(client, 'render', { node })));
+    .option('--file <groups.yaml>', 'as if this file were in force')
+    .option(
+      '--nodes <file>',
+      'offline: the output of `docker node inspect $(docker node ls -q)`; needs --file',
+    )
+    .action(async (node: string, options: { file?: string; nodes?: string }) =>
+      print(await render(client, node, options)),
+    );
+}
+
+async function render(
+  client: Client,
+  node: string,
+  options: { file?: string; nodes?: string },
+): Promise<unknown> {
+  if (options.file === undefined) {
+    if (options.nodes !== undefined) throw new CliError('--nodes needs --file', exitCode.usage);
+    return ask(client, 'render', { node });
+  }
+  const [name, text] = read(options.file);
+  if (options.nodes === undefined) return ask(client, 'render', { node, file: { name, text } });
+  const snapshot = { nodes: nodesFrom(options.nodes), services: [], configs: [groupsFile({ name, text })] };
+  const found = findNode(snapshot, node);
+  if ('reason' in found) throw new CliError(`${node} ${found.reason}`, exitCode.error);
+  const { instances } = assignmentOf(snapshot, found.node);
+  const kind = { apiVersion: 'swarm-vip/v1', kind: 'Assignment', node: found.node };
+  return { ...kind, instances: redacted(instances) };
+}
+
+function nodesFrom(file: string): SwarmNode[] {
+  try {
+    return readNodes(JSON.parse(read(file)[1]));
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CliError(`${file}: expected the output of docker node inspect: ${why}`, exitCode.error);
+  }
 }
 
 function read(file: string): [name: string, text: string] {

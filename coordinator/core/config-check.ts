@@ -17,9 +17,18 @@ export interface ConfigCheck {
 }
 export type LocatedProblem = Problem & { line?: number; column?: number };
 
+/** A file that is not in Swarm yet. */
+export const groupsFile = ({ name, text }: { name: string; text: string }): GroupsConfig => ({
+  id: name,
+  name,
+  createdAt: '',
+  text,
+  sha256: '',
+});
+
 /** @param name of the file, for problems */
 export function checkConfig(text: string, name = 'groups.yaml', snapshot?: Snapshot): ConfigCheck {
-  const file: GroupsConfig = { id: name, name, createdAt: '', text, sha256: '' };
+  const file = groupsFile({ name, text });
   // Alone, without older configs to fall back to: what is wrong must show as wrong.
   const swarm: Snapshot = { nodes: [], services: [], ...snapshot, configs: [file] };
   const { config, groups, problems } = collectGroups(swarm);

@@ -51,7 +51,16 @@ export function groupsNamedBy(node: SwarmNode): LabelValue[] {
 const labelText = ({ labels }: SwarmNode, key: string): string =>
   (Object.hasOwn(labels, key) ? labels[key] : undefined)?.trim() ?? '';
 
-const nodeKeys = ['groups', 'priority', 'interface', 'address', 'drain', 'active-since', 'role'];
+const nodeKeys = [
+  'groups',
+  'priority',
+  'interface',
+  'address',
+  'drain',
+  'confirmed-down',
+  'active-since',
+  'role',
+];
 const groupKeys = ['priority', 'interface', 'address', 'lead'];
 
 /** Keys under our prefix that nothing reads. @param named all groups that somebody defined */

@@ -3,6 +3,7 @@
 import type { Problem } from '../../shared/problem.ts';
 import type { AssignedInstance, NetworkInterface, Report, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId, Vrid } from '../../shared/words.ts';
+import { confirmedDown, possiblyRunning } from './confirmed-down.ts';
 import { type AllGroups, collectGroups, type Group } from './groups.ts';
 import { usableInterfaces } from './interfaces.ts';
 import { leadOf } from './lead.ts';
@@ -74,7 +75,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
       vrid: vrid as Vrid,
       members,
       agents,
-      known: snapshot.nodes.map((node) => node.id),
+      known: possiblyRunning(snapshot, agents),
     });
     distribute(step, assignments);
     problems.push(...unreachable(snapshot, group, members, agents));
@@ -161,6 +162,7 @@ function withoutNodeAddresses(
 }
 
 function unreachable(snapshot: Snapshot, group: Group, members: PlannedMember[], agents: Agents): Problem[] {
+  const confirmed = new Set(confirmedDown(snapshot));
   return members
     .filter(({ node }) => agents.get(node)?.connected !== true)
     .map(({ node }): Problem => {
@@ -168,15 +170,19 @@ function unreachable(snapshot: Snapshot, group: Group, members: PlannedMember[],
       const seen = agents.get(node)?.report !== undefined;
       return {
         code: 'agent-unreachable',
-        severity: 'error',
+        severity: confirmed.has(node) ? 'warning' : 'error',
         where: `node ${nodeName(snapshot, node)}`,
         group: group.name,
         node,
         message: `no agent of this node is connected; Swarm calls the node ${swarmNode?.state}, availability ${swarmNode?.availability}`,
-        instead: seen
-          ? 'it is taken to run its last assignment, so the others go on listing it as peer'
-          : 'it takes no part until its agent connects',
-        remedy: 'bring the node back, see `docker service ps` for its agent, or remove its label',
+        instead: confirmed.has(node)
+          ? 'an operator has confirmed that it is off: nobody waits for it'
+          : seen
+            ? 'it is taken to run its last assignment, so the others go on listing it as peer'
+            : 'it takes no part until its agent connects',
+        remedy:
+          'bring the node back, see `docker service ps` for its agent, or remove its label; when it is off for certain ' +
+          'and something waits for it: swarm-vip confirm-down NODE',
       };
     });
 }

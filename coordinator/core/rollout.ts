@@ -18,7 +18,7 @@ export interface RolloutInput {
   vrid: Vrid;
   members: readonly PlannedMember[];
   agents: Agents;
-  /** All nodes of the Swarm. `docker node rm` is the operator's word that a node is gone. */
+  /** All nodes of the Swarm that may run something. `docker node rm` is the operator's word that a node is gone. */
   known: readonly NodeId[];
 }
 
@@ -59,7 +59,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
     const why = 'they must be held or heard before what all members agree on can change';
     for (const node of change.transition.keys()) waiting.push({ node, for: change.waitsFor, why });
   }
-  for (const { node, attachment, drain } of taking) {
+  for (const { node, attachment, drain, leads } of taking) {
     const agreement = targets.get(node);
     if (agreement === undefined || !attachment) continue;
     const transition = change.transition.get(node);
@@ -88,6 +88,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
       ...instanceOptions(group, attachment),
       peersConfirmed: unconfirmed.length === 0,
       ...(drain ? { standAside: drain.force ? 'now' : 'relieved' } : {}),
+      ...orderOf(drain, leads),
       ...(transition ? { transition } : {}),
     });
   }
@@ -115,9 +116,22 @@ function leavingHolders(
       stays.has(node) || !inReach(agents, node) ? undefined : runningInstance(agents, node, group.name);
     if (running?.state !== 'MASTER') continue;
     const { state: _s, stateSinceMs: _t, effectivePriority: _e, pause: _p, held: _h, ...instance } = running;
-    leaving.set(node, { ...instance, peersConfirmed: true, transition: 'keep', standAside: 'relieved' });
+    const order = 'leaves the group';
+    leaving.set(node, {
+      ...instance,
+      peersConfirmed: true,
+      transition: 'keep',
+      standAside: 'relieved',
+      order,
+    });
   }
   return leaving;
+}
+
+/** For the history of the node. */
+function orderOf(drain: PlannedMember['drain'], leads: boolean): { order?: string } {
+  if (drain) return { order: drain.reason === '' ? 'drained' : `drained: ${drain.reason}` };
+  return leads ? { order: 'leads by switchover' } : {};
 }
 
 /** All that members must agree on, and the member's own identity, whose change on the holder needs the same care. */
@@ -191,7 +205,7 @@ function possiblyActive({ group, members, agents, known }: RolloutInput): Peer[]
     if (running && inSwarm.has(node)) addresses.set(node, running.source);
   }
   for (const { node, attachment, priority } of members) {
-    if (attachment && priority !== undefined) addresses.set(node, attachment.source);
+    if (attachment && priority !== undefined && inSwarm.has(node)) addresses.set(node, attachment.source);
   }
   return [...addresses]
     .sort(([a], [b]) => a.localeCompare(b))

@@ -9,6 +9,7 @@ import {
   type CoordinatorFrame,
   closeCode,
   type Hello,
+  type History,
   maxFrameBytes,
   parseFrame,
   protocolVersion,
@@ -32,6 +33,7 @@ export interface AgentServerEvents {
   admit(node: string, address: string): Refusal | undefined;
   hello(hello: Hello): void;
   report(node: NodeId, report: Report): void;
+  history(node: NodeId, history: History): void;
   gone(node: NodeId): void;
   refused(address: string, refusal: Refusal): void;
 }
@@ -113,9 +115,9 @@ export function createAgentServer(key: Buffer, events: AgentServerEvents): Agent
         : parseFrame(AgentFrame, text(data));
       if (!parsed.ok) return refuse({ code: closeCode.badFrame, reason: parsed.reason });
       const { frame } = parsed;
-      if (frame.type === 'report') {
-        if (!node) return refuse({ code: closeCode.badFrame, reason: 'expected hello before report' });
-        return events.report(node, frame);
+      if (frame.type !== 'hello') {
+        if (!node) return refuse({ code: closeCode.badFrame, reason: `expected hello before ${frame.type}` });
+        return frame.type === 'report' ? events.report(node, frame) : events.history(node, frame);
       }
       if (frame.protocol !== protocolVersion) {
         const reason = `protocol ${frame.protocol} is not spoken here, ${protocolVersion} is`;

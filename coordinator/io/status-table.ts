@@ -1,7 +1,8 @@
 // Status → text for people: columns without frames, so that grep and awk work on them too.
 import Table from 'cli-table3';
 import { problemText } from '../../shared/problem.ts';
-import type { Status } from '../core/status.ts';
+import { causeWords, type NodeTransition, type Switch } from '../core/history.ts';
+import type { GroupStatus, Status } from '../core/status.ts';
 
 export function statusTable(status: Status): string {
   const { coordinator, groups, agents, problems, snapshot } = status;
@@ -25,7 +26,7 @@ export function statusTable(status: Status): string {
             member.source ?? '-',
             member.note ?? '',
           ]),
-        )}`,
+        )}${waitingText(group, status)}`,
     );
   }
   if (groups.length === 0) parts.push('No group is defined.');
@@ -35,6 +36,13 @@ export function statusTable(status: Status): string {
     );
   }
   return `${parts.join('\n\n')}\n`;
+}
+
+function waitingText({ waiting }: GroupStatus, { agents }: Status): string {
+  const name = (node: string) => agents.find((agent) => agent.node === node)?.hostname ?? node;
+  return waiting
+    .map((step) => `\nwaits: ${name(step.node)} for ${step.for.map(name).join(', ')}: ${step.why}`)
+    .join('');
 }
 
 export function groupsTable({ groups }: Status): string {
@@ -66,6 +74,30 @@ export function nodesTable({ agents, groups }: Status): string {
     ];
   });
   return `${table(['NODE', 'AGENT', 'VERSION', 'KEEPALIVED', 'IN SYNC', 'GROUPS', 'NOTE'], rows)}\n`;
+}
+
+export function historyTable(switches: readonly Switch[]): string {
+  const rows = switches.map(({ atMs, group, from, to, reason }) => [
+    new Date(atMs).toISOString(),
+    group,
+    from?.hostname ?? '-',
+    to.hostname,
+    reason,
+  ]);
+  return `${table(['TIME', 'GROUP', 'FROM', 'TO', 'REASON'], rows)}\n`;
+}
+
+export function transitionsTable(transitions: readonly NodeTransition[]): string {
+  const rows = transitions.map((entry) => [
+    new Date(entry.atMs).toISOString(),
+    entry.group,
+    entry.hostname,
+    entry.from,
+    entry.to,
+    String(entry.priority),
+    [causeWords(entry), entry.order].filter(Boolean).join('; '),
+  ]);
+  return `${table(['TIME', 'GROUP', 'NODE', 'FROM', 'TO', 'PRIORITY', 'WHY'], rows)}\n`;
 }
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 0)} s`;

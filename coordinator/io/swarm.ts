@@ -2,8 +2,9 @@
 // fails or is empty changes nothing: the last good snapshot stands, with its age.
 import Docker from 'dockerode';
 import * as v from 'valibot';
-import { canonicalAddress, NodeId } from '../../shared/words.ts';
-import type { CoordinatorService, Snapshot, SwarmNode } from '../core/snapshot.ts';
+import { NodeId } from '../../shared/words.ts';
+import type { CoordinatorService, Snapshot } from '../core/snapshot.ts';
+import { readNodes, SwarmLabels } from '../core/swarm-node.ts';
 import { createConfigReader, readShortSecrets } from './groups-sources.ts';
 
 const roleLabel = 'swarm-vip.role';
@@ -11,25 +12,12 @@ const roleLabel = 'swarm-vip.role';
 export const activeLabel = 'swarm-vip.active-since';
 const callTimeoutMs = 5_000;
 
-const Labels = v.optional(v.nullable(v.record(v.string(), v.string())), {});
-const RawNode = v.object({
-  ID: NodeId,
-  Version: v.object({ Index: v.number() }),
-  Spec: v.object({
-    Labels,
-    Role: v.picklist(['manager', 'worker']),
-    Availability: v.picklist(['active', 'pause', 'drain']),
-  }),
-  Description: v.optional(v.object({ Hostname: v.optional(v.string(), '') })),
-  Status: v.object({ State: v.string(), Addr: v.optional(v.string(), '') }),
-  ManagerStatus: v.nullish(
-    v.object({ Leader: v.optional(v.boolean(), false), Addr: v.optional(v.string(), '') }),
-  ),
-});
 /** What a write needs; the rest of the specification is kept as it is. */
-const WritableNode = v.object({ Version: v.object({ Index: v.number() }), Spec: v.looseObject({ Labels }) });
+const WritableNode = v.object({
+  Version: v.object({ Index: v.number() }),
+  Spec: v.looseObject({ Labels: SwarmLabels }),
+});
 const maxAttempts = 5;
-type RawNode = v.InferOutput<typeof RawNode>;
 const RawService = v.object({
   ID: v.string(),
   CreatedAt: v.string(),
@@ -85,7 +73,7 @@ export function createSwarm(socketPath: string, ownService: string | undefined):
         found.length === 0 ? [] : await docker.listTasks({ ...limit(), filters: taskFilter(found) });
       const running = v.parse(v.array(RawTask), tasks).filter(({ Status }) => Status.State === 'running');
       const snapshot = {
-        nodes: v.parse(v.array(RawNode), nodes).map(swarmNode),
+        nodes: readNodes(nodes),
         services: found.map(({ ID, CreatedAt, Spec }): CoordinatorService => {
           const runningOn = running.filter(({ ServiceID }) => ServiceID === ID).map(({ NodeID }) => NodeID);
           return {
@@ -135,26 +123,6 @@ const taskFilter = (services: readonly { ID: string }[]) => ({
   service: services.map(({ ID }) => ID),
   'desired-state': ['running'],
 });
-
-function swarmNode(raw: RawNode): SwarmNode {
-  const states = ['ready', 'down', 'disconnected'] as const;
-  const addresses = [
-    raw.ManagerStatus?.Addr.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1'),
-    raw.Status.Addr,
-  ]
-    .map((text) => canonicalAddress(text ?? ''))
-    .filter((text) => text !== undefined && !['0.0.0.0', '::', '127.0.0.1', '::1'].includes(text));
-  return {
-    id: raw.ID,
-    hostname: raw.Description?.Hostname || raw.ID,
-    role: raw.Spec.Role,
-    availability: raw.Spec.Availability,
-    state: states.find((state) => state === raw.Status.State) ?? 'unknown',
-    leader: raw.ManagerStatus?.Leader ?? false,
-    addresses: [...new Set(addresses)].filter((text) => text !== undefined),
-    labels: raw.Spec.Labels ?? {},
-  };
-}
 
 /** ["A=b", "A=c"] → {A: "c"}: the last one counts, as in the container. */
 function envRecord(env: readonly string[]): Record<string, string> {

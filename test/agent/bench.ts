@@ -25,6 +25,8 @@ export interface Host {
   readonly stateDir: string;
   readonly runDir: string;
   readonly log: () => LogLine[];
+  /** A file of the state volume. */
+  saved(file: string): string;
   /** Starts init.sh with the agent. */
   start(env?: Record<string, string>): void;
   /** Host pid of PID 1, of Node, of keepalived's parent and child. */
@@ -205,6 +207,7 @@ function createHost(name: string, index: number, program: string, peer: PeerWith
     stateDir,
     runDir,
     log: () => lines,
+    saved: (file) => readFileSync(join(stateDir, file), 'utf8'),
     start(env = {}) {
       // /run is a tmpfs of the container: gone with it.
       rmSync(runDir, { recursive: true, force: true });

@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import * as v from 'valibot';
 import { configView, instanceIdentity } from '../../agent/core/view.ts';
 import { createRenderer } from '../../agent/io/template.ts';
-import { Instance } from '../../shared/protocol.ts';
+import { type AssignedInstance, Instance } from '../../shared/protocol.ts';
 
 const render = createRenderer(new URL('../../agent/keepalived.conf.njk', import.meta.url));
 const places = {
@@ -117,6 +117,12 @@ describe('keepalived.conf', () => {
     ];
     const turned = { ...b, peers: [...b.peers].reverse(), addresses: [...b.addresses].reverse() };
     assert.equal(render(configView([a, b], places)), render(configView([turned, a], places)));
+  });
+
+  it('has no place for the words of an order', () => {
+    const order = 'drained: } vrrp_instance evil {';
+    const ordered: AssignedInstance = { ...make({}), peersConfirmed: true, standAside: 'relieved', order };
+    assert.equal(render(configView([ordered], places)), render(configView([make({})], places)));
   });
 
   it('never says nopreempt or vrrp_strict, never has an empty peer list, and names the node when the hostname is odd', () => {

@@ -1,0 +1,90 @@
+// The node's side of the agent: keepalived and what is known of it. All of it works without a coordinator.
+import type { Log } from '../shared/io/log.ts';
+import { createAnnouncer } from './announcer.ts';
+import type { AgentConfig } from './config.ts';
+import type { Change } from './core/history.ts';
+import { createHistory, type HistoryKeeper } from './history.ts';
+import { type KernelWatch, watchKernel } from './io/addresses.ts';
+import { jsonSignal } from './io/dump.ts';
+import { createProblems, type Problems } from './io/problems.ts';
+import { createStateStore, type StateStore } from './io/state-store.ts';
+import { createTrackFiles } from './io/track-file.ts';
+import { createKeeper, type Keeper } from './keeper.ts';
+import { createOwnedAddresses, type OwnedAddresses } from './owned-addresses.ts';
+import { createParts, type Parts } from './parts.ts';
+import { createPins } from './pins.ts';
+import { createVrrpStates, type VrrpStates } from './vrrp-states.ts';
+
+const now = () => performance.now();
+const wallNow = () => Date.now();
+
+export interface NodeSide {
+  readonly problems: Problems;
+  readonly store: StateStore;
+  readonly kernel: KernelWatch;
+  readonly owned: OwnedAddresses;
+  readonly states: VrrpStates;
+  readonly history: HistoryKeeper;
+  readonly parts: Parts;
+  readonly keeper: Keeper;
+}
+
+/** What the node's side tells; bound once the rest of the agent stands. */
+export interface Events {
+  onKernelChange: () => void;
+  onChange: () => void;
+  /** To every manager. */
+  send: (text: string) => void;
+}
+
+export async function createNodeSide(config: AgentConfig, log: Log, events: Events): Promise<NodeSide> {
+  const { paths } = config;
+  const onChange = () => events.onChange();
+  const problems = createProblems(log, onChange);
+  const store = createStateStore(problems);
+  const kernel = watchKernel(log, () => {
+    events.onKernelChange();
+    onChange();
+  });
+  const interfaceUp = (name: string) => kernel.current().some((link) => link.name === name && link.up);
+  const files = createTrackFiles(paths.pauseDir, paths.liveDir);
+  const parts = createParts({ files, log, problems, now, wallNow, interfaceUp, onChange });
+  const owned = createOwnedAddresses(paths.owned, { store, kernel, log });
+  const pins = createPins({ owned, kernel, log });
+  const history = createHistory({
+    file: paths.history,
+    store,
+    wallNow,
+    circumstances: (group) => ({
+      pause: parts.current().get(group)?.detail,
+      order: parts.orderOf(group),
+    }),
+    send: (text) => events.send(text),
+  });
+  const onState = (change: Change, source: 'fifo' | 'dump') => {
+    const { group, to } = change;
+    if (source === 'fifo') history.changed(change);
+    else history.found(change);
+    parts.heard(group, to);
+    pins.heard(group, to);
+    announcer.heard(group, to);
+  };
+  const announcer = createAnnouncer({ log, instances: () => keeper.supervise().running?.instances ?? [] });
+  const states = createVrrpStates({ log, wallNow, onState, onConflict: announcer.conflict, onChange });
+  const signal = await jsonSignal();
+  const keeper = createKeeper({
+    config,
+    log,
+    problems,
+    owned,
+    states,
+    history,
+    parts,
+    pins,
+    jsonSignal: signal,
+    now,
+    onChange,
+  });
+  await kernel.refresh();
+  return { problems, store, kernel, owned, states, history, parts, keeper };
+}

@@ -1,0 +1,50 @@
+// `swarm-vip history`: who held a group when, and why it moved.
+import type { Command } from 'commander';
+import { InvalidArgumentError } from 'commander';
+import type { HistoryDocument } from '../core/history.ts';
+import { historyTable, transitionsTable } from '../io/status-table.ts';
+import { CliError, type Client, exitCode, refusalText } from './client.ts';
+import { duration, type Output, outputOption } from './options.ts';
+
+interface HistoryOptions {
+  all?: boolean;
+  since?: number;
+  limit: number;
+  output: Output;
+}
+
+export function addHistoryCommand(program: Command, client: Client): void {
+  program
+    .command('history')
+    .description('show which node took a group over, when and why; the last ones of each node are kept')
+    .argument('[group]', 'only this group')
+    .option('--all', 'every change of state on every node, not only take-overs')
+    .option('--since <duration>', 'not older than that', duration)
+    .option('--limit <n>', 'at most so many, the newest', wholeNumber, 20)
+    .addOption(outputOption())
+    .action((group: string | undefined, options: HistoryOptions) => history(client, group, options));
+}
+
+async function history(client: Client, group: string | undefined, options: HistoryOptions): Promise<void> {
+  const reply = await client.get('/api/v1/history');
+  if (reply.status !== 200) throw new CliError(refusalText(reply), exitCode.error);
+  const document = reply.body as HistoryDocument;
+  const sinceMs = options.since === undefined ? 0 : Date.now() - options.since;
+  const chosen = <T extends { group: string; atMs: number }>(entries: readonly T[]): T[] =>
+    entries
+      .filter((entry) => (group === undefined || entry.group === group) && entry.atMs >= sinceMs)
+      .slice(-options.limit);
+  const switches = chosen(document.switches);
+  const transitions = options.all ? chosen(document.transitions) : [];
+  if (options.output === 'json') {
+    const shown = { ...document, switches, ...(options.all ? { transitions } : { transitions: undefined }) };
+    process.stdout.write(`${JSON.stringify(shown, null, 2)}\n`);
+  } else process.stdout.write(options.all ? transitionsTable(transitions) : historyTable(switches));
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!/^\d{1,6}$/.test(text) || value < 1)
+    throw new InvalidArgumentError('Expected a whole number above 0.');
+  return value;
+}

@@ -1,0 +1,163 @@
+// What the agents remember → what happened to each group, told as an operator would: who held it, who came after, why.
+import type { StateTransition } from '../../shared/protocol.ts';
+import { historyLength } from '../../shared/protocol.ts';
+import type { NodeId } from '../../shared/words.ts';
+import type { AgentRecords } from './agents.ts';
+import type { Snapshot } from './snapshot.ts';
+import type { NodeRef } from './status.ts';
+
+export type Past = ReadonlyMap<NodeId, readonly StateTransition[]>;
+
+/** One take-over. Times are Unix milliseconds by the clock of the node that took over. */
+export interface Switch {
+  group: string;
+  atMs: number;
+  /** Null: nobody is known to have held it before. */
+  from: NodeRef | null;
+  to: NodeRef;
+  reason: string;
+}
+
+export type NodeTransition = StateTransition & NodeRef;
+
+export interface HistoryDocument {
+  apiVersion: 'swarm-vip/v1';
+  kind: 'History';
+  /** Oldest first. */
+  switches: Switch[];
+  /** Every change of state on every node, oldest first. */
+  transitions: NodeTransition[];
+}
+
+/** By sequence number, each once. */
+export function merged(
+  known: readonly StateTransition[],
+  news: readonly StateTransition[],
+): readonly StateTransition[] {
+  const bySeq = new Map([...known, ...news].map((entry) => [entry.seq, entry]));
+  return [...bySeq.values()].sort((a, b) => a.seq - b.seq).slice(-historyLength);
+}
+
+export function historyDocument(past: Past, snapshot: Snapshot, agents: AgentRecords): HistoryDocument {
+  const hostname = (node: NodeId) =>
+    snapshot.nodes.find(({ id }) => id === node)?.hostname ?? agents.get(node)?.hello.hostname ?? node;
+  const transitions = [...past]
+    .flatMap(([node, list]) =>
+      list.map((entry): NodeTransition => ({ ...entry, node, hostname: hostname(node) })),
+    )
+    .sort((a, b) => a.atMs - b.atMs || a.node.localeCompare(b.node) || a.seq - b.seq);
+  const groups = [...new Set(transitions.map(({ group }) => group))];
+  const names = addressNames(agents);
+  const switches = groups.flatMap((group) =>
+    switchesOf(
+      transitions.filter((entry) => entry.group === group),
+      names,
+    ),
+  );
+  return {
+    apiVersion: 'swarm-vip/v1',
+    kind: 'History',
+    switches: switches.sort((a, b) => a.atMs - b.atMs),
+    transitions,
+  };
+}
+
+/** A winner says MASTER and the loser BACKUP at about the same time, by two clocks. */
+const sameSwitchMs = 2_000;
+
+function switchesOf(entries: readonly NodeTransition[], names: ReadonlyMap<string, string>): Switch[] {
+  const takeOvers = entries.filter(({ to }) => to === 'MASTER');
+  return takeOvers.map((rise, index): Switch => {
+    const before = takeOvers[index - 1];
+    const fall = before && fallOf(entries, before, rise);
+    return {
+      group: rise.group,
+      atMs: rise.atMs,
+      from: before ? { node: before.node, hostname: before.hostname } : null,
+      to: { node: rise.node, hostname: rise.hostname },
+      reason: reasonOf(rise, before, fall, names),
+    };
+  });
+}
+
+/** How the former holder lost it: its first step away from MASTER since it rose. */
+function fallOf(
+  entries: readonly NodeTransition[],
+  before: NodeTransition,
+  rise: NodeTransition,
+): NodeTransition | undefined {
+  return entries.find(
+    ({ node, seq, atMs, from }) =>
+      node === before.node && from === 'MASTER' && seq > before.seq && atMs <= rise.atMs + sameSwitchMs,
+  );
+}
+
+function reasonOf(
+  rise: NodeTransition,
+  before: NodeTransition | undefined,
+  fall: NodeTransition | undefined,
+  names: ReadonlyMap<string, string>,
+): string {
+  if (!before) return rise.cause === 'unseen' ? 'held it when its agent was started' : 'the first to hold it';
+  if (!fall) {
+    if (before.node === rise.node) return 'keepalived began anew';
+    if (rise.cause === 'preempted' && rise.order !== undefined) return `${rise.hostname} ${rise.order}`;
+    return rise.cause === 'preempted'
+      ? `${rise.hostname} has the higher priority`
+      : `${before.hostname} fell silent`;
+  }
+  if (fall.order !== undefined) return `${fall.hostname} ${wordsOf(fall.order)}`;
+  if (rise.order !== undefined && fall.cause === 'higher-priority') return `${rise.hostname} ${rise.order}`;
+  return `${fall.hostname}: ${causeWords(fall, names)}`;
+}
+
+const wordsOf = (order: string): string =>
+  order === 'the agent stops' ? 'stops: its agent was told to end' : order;
+
+/** For people: why an instance changed its state. */
+export function causeWords(
+  { cause, peer, detail, priority }: StateTransition,
+  names: ReadonlyMap<string, string> = new Map(),
+): string {
+  const other = peer ? (names.get(peer.address) ?? peer.address) : 'another member';
+  const theirs = peer?.priority === undefined ? '' : ` (${peer.priority} against ${priority})`;
+  switch (cause) {
+    case 'higher-priority':
+      return `${other} has the higher priority${theirs}`;
+    case 'preempted':
+      return `${other} has the lower priority${theirs}`;
+    case 'resigned':
+      return 'the holder gave it up';
+    case 'silence':
+      return 'the holder was not heard any more';
+    case 'interface-down':
+      return `interface ${detail ?? '?'} went down`;
+    case 'address-removed':
+      return `somebody removed ${detail ?? 'an address'} from the interface`;
+    case 'held-back':
+      return detail ?? 'held back';
+    case 'crashed':
+      return 'keepalived ended by itself';
+    case 'stopped':
+      return 'keepalived stopped running it';
+    case 'started':
+      return 'keepalived began to run it';
+    case 'resumed':
+      return 'takes part again';
+    case 'unseen':
+      return 'happened while no agent watched';
+    case 'unknown':
+      return 'keepalived did not say why';
+  }
+}
+
+/** Address → host name. */
+function addressNames(agents: AgentRecords): Map<string, string> {
+  return new Map(
+    [...agents.values()].flatMap(({ hello, report }) =>
+      (report?.interfaces ?? []).flatMap(({ addresses }) =>
+        addresses.map((cidr): [string, string] => [cidr.split('/')[0] ?? cidr, hello.hostname]),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,113 @@
+// What many nodes remember → one story per group, with the reason an operator would give.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { greeted, reported } from '../../coordinator/core/agents.ts';
+import { historyDocument, merged } from '../../coordinator/core/history.ts';
+import type { StateTransition } from '../../shared/protocol.ts';
+import { historyLength } from '../../shared/protocol.ts';
+import type { GroupName } from '../../shared/words.ts';
+import { id, ip, member, report, snapshot } from './world.ts';
+
+/** "MASTER>BACKUP" at a time, with what else is known. */
+const step = (
+  move: string,
+  atMs: number,
+  cause: StateTransition['cause'],
+  more: Partial<StateTransition> = {},
+): StateTransition => {
+  const [from, to] = move.split('>') as [StateTransition['from'], StateTransition['to']];
+  return { seq: atMs, atMs, group: 'web' as GroupName, from, to, priority: 100, cause, ...more };
+};
+const nodes = [1, 2, 3].map((n) => member(n));
+const agents = new Map(
+  [1, 2, 3].map((n) => {
+    const hello = { node: id(n), hostname: `host${n}`, protocol: 1, agentVersion: '', keepalivedVersion: '' };
+    return [id(n), reported(greeted(undefined, { type: 'hello', ...hello }, 0), report(n), 0)];
+  }),
+);
+const story = (past: Record<number, StateTransition[]>) =>
+  historyDocument(
+    new Map(Object.entries(past).map(([n, list]) => [id(Number(n)), list])),
+    snapshot(nodes),
+    agents,
+  ).switches.map(({ from, to, reason }) => `${from?.hostname ?? '-'} → ${to.hostname}: ${reason}`);
+const first = () => step('BACKUP>MASTER', 100, 'silence');
+const peer = (n: number, priority: number) => ({ peer: { address: ip(n), priority } });
+
+describe('the story of a group', () => {
+  it('names the operator’s reason when the holder was told to stand aside', () => {
+    const fall = step('MASTER>BACKUP', 5_001, 'higher-priority', {
+      ...peer(2, 90),
+      order: 'drained: new disk',
+    });
+    const rise = step('BACKUP>MASTER', 5_000, 'preempted', peer(1, 1));
+    assert.deepEqual(story({ 1: [first(), fall], 2: [rise] }), [
+      '- → host1: the first to hold it',
+      'host1 → host2: host1 drained: new disk',
+    ]);
+  });
+
+  it('names the choice of a new lead, and a plain higher priority with both values', () => {
+    const lead = { ...peer(1, 250), order: 'leads by switchover' };
+    const fall = () => step('MASTER>BACKUP', 5_001, 'higher-priority', peer(2, 254));
+    assert.deepEqual(
+      story({ 1: [first(), fall()], 2: [step('BACKUP>MASTER', 5_000, 'preempted', lead)] })[1],
+      'host1 → host2: host2 leads by switchover',
+    );
+    assert.deepEqual(
+      story({ 1: [first(), fall()], 2: [step('BACKUP>MASTER', 5_000, 'preempted')] })[1],
+      'host1 → host2: host1: host2 has the higher priority (254 against 100)',
+    );
+  });
+
+  it('says what the holder suffered, when it could still tell', () => {
+    const rise = () => step('BACKUP>MASTER', 5_300, 'silence');
+    const down = step('MASTER>FAULT', 5_000, 'interface-down', { detail: 'eth0' });
+    assert.deepEqual(
+      story({ 1: [first(), down], 2: [rise()] })[1],
+      'host1 → host2: host1: interface eth0 went down',
+    );
+    const crash = step('MASTER>STOP', 5_000, 'crashed');
+    assert.deepEqual(
+      story({ 1: [first(), crash], 2: [rise()] })[1],
+      'host1 → host2: host1: keepalived ended by itself',
+    );
+  });
+
+  it('says that it fell silent, when it could not', () => {
+    assert.deepEqual(
+      story({ 1: [first()], 2: [step('BACKUP>MASTER', 5_000, 'silence')] })[1],
+      'host1 → host2: host1 fell silent',
+    );
+  });
+
+  it('does not take a later fall for the cause of an earlier switch', () => {
+    const late = step('MASTER>BACKUP', 60_000, 'higher-priority', { order: 'drained' });
+    assert.deepEqual(
+      story({ 1: [first(), late], 2: [step('BACKUP>MASTER', 5_000, 'silence')] })[1],
+      'host1 → host2: host1 fell silent',
+    );
+  });
+
+  it('puts no order of its own making between groups', () => {
+    const other = { ...step('BACKUP>MASTER', 200, 'silence'), group: 'db' as GroupName };
+    assert.deepEqual(story({ 1: [first()], 2: [other] }), [
+      '- → host1: the first to hold it',
+      '- → host2: the first to hold it',
+    ]);
+  });
+});
+
+describe('what a coordinator remembers of a node', () => {
+  it('has each transition once, in order, whatever comes again', () => {
+    const all = Array.from({ length: 20 }, (_, index) => ({ ...first(), seq: 1_000 + index }));
+    const news = [...all.slice(10), ...all.slice(5, 15).reverse()];
+    assert.deepEqual(merged(all.slice(0, 12), news), all);
+    assert.deepEqual(merged(all, []), all);
+  });
+  it('is bounded', () => {
+    const many = Array.from({ length: 3 * historyLength }, (_, index) => ({ ...first(), seq: index }));
+    const kept = merged(many.slice(0, historyLength), many.slice(historyLength));
+    assert.deepEqual([kept.length, kept.at(-1)?.seq], [historyLength, 3 * historyLength - 1]);
+  });
+});
