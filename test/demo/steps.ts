@@ -101,6 +101,24 @@ export async function runStep(step: Step, stage: Stage): Promise<StepResult> {
   return { ...verdict, ok: kept(step, verdict), name: step.name, title: step.title };
 }
 
+/** The step and, where there is one, its way back as a step of its own. */
+export function bothWays(step: Step): Step[] {
+  const { back, ...forth } = step;
+  if (!back) return [step];
+  const reverse: Step = {
+    ...forth,
+    name: `${step.name}-back`,
+    title: `${step.title}: the way back`,
+    prepare: async (stage) => {
+      await step.prepare(stage);
+      await step.act(stage);
+      await settled(stage, step.holder);
+    },
+    act: back,
+  };
+  return [step, reverse];
+}
+
 /** One run of `act`, which is the step's own or its way back. */
 export const observeStep = (step: Step, stage: Stage, act: Step['act']): Promise<Evidence> =>
   observe(stage.lab, async () => {

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { define, liveSteps } from '../demo/live-steps.ts';
 import { plannedBound } from '../demo/planned-steps.ts';
 import { calm, statusOf } from '../demo/stage.ts';
-import { observe, runStep } from '../demo/steps.ts';
+import { bothWays, observe, runStep } from '../demo/steps.ts';
 import { judged } from '../lab/judge.ts';
 import { until } from '../lab/run.ts';
 import { stageOf } from './on-stage.ts';
@@ -14,7 +14,7 @@ describe('a change while clients are served', { timeout: 15 * 60_000 }, () => {
   const stage = stageOf('live');
   const { lab } = stage;
 
-  for (const step of liveSteps) {
+  for (const step of liveSteps.flatMap(bothWays)) {
     it(`is not noticed when ${step.title}`, async (t) => {
       const result = await runStep(step, stage);
       keepsBound(t, result);
