@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { AssignedInstance } from '../../shared/protocol.ts';
 import { type Bench, createBench, eventsOf, instanceFor, nth, until } from './bench.ts';
 import { watchFinely } from './fine-witness.ts';
+import { startHosts, wipeHosts } from './fresh-hosts.ts';
 
 describe('ordered changes', () => {
   let bench: Bench;
@@ -21,23 +22,16 @@ describe('ordered changes', () => {
       // Both are on one bridge: without this each answers for the other's address, and adverts arrive on the wrong one.
       each.exec('sysctl', '-qw', 'net.ipv4.conf.all.arp_filter=1');
     });
-    await bench.peer.start();
   });
   after(() => bench.close());
-  beforeEach(async () => {
-    for (const each of bench.hosts) each.start();
-    await until('all report', () => bench.hosts.every((each) => each.report()));
-  });
+  beforeEach(() => startHosts(bench));
   afterEach(async () => {
+    await wipeHosts(bench);
     for (const each of bench.hosts) {
-      await each.kill();
-      each.wipe();
       if (each.exec('ip', 'addr', 'show', 'dev', 'eth1').includes('10.99.0.100')) {
         each.exec('ip', 'addr', 'del', '10.99.0.100/32', 'dev', 'eth1');
       }
     }
-    await bench.peer.stop();
-    await bench.peer.start();
   });
   const host = (number: number) => nth(bench, number);
   const partOf = (number: number) => host(number).report()?.instances[0];

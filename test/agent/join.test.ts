@@ -15,6 +15,7 @@ import {
   nth,
   until,
 } from './bench.ts';
+import { startHosts, wipeHosts } from './fresh-hosts.ts';
 import { vip, watchHolders } from './witness.ts';
 
 describe('joining', () => {
@@ -23,18 +24,8 @@ describe('joining', () => {
     bench = await createBench(2);
   });
   after(() => bench.close());
-  beforeEach(async () => {
-    await bench.peer.start();
-    for (const host of bench.hosts) host.start();
-    await until('all agents report', () => bench.hosts.every((host) => host.report()));
-  });
-  afterEach(async () => {
-    for (const host of bench.hosts) {
-      await host.kill();
-      host.wipe();
-    }
-    await bench.peer.stop();
-  });
+  beforeEach(() => startHosts(bench));
+  afterEach(() => wipeHosts(bench));
   const first = () => nth(bench, 1);
   const second = () => nth(bench, 2);
   const pauseOf = (host: ReturnType<typeof first>) => host.report()?.instances[0]?.pause;

@@ -4,6 +4,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AssignedInstance } from '../../shared/protocol.ts';
 import { type Bench, bringUp, createBench, eventsOf, type Host, instanceFor, nth, until } from './bench.ts';
+import { startHosts, wipeHosts } from './fresh-hosts.ts';
 
 describe('a group', () => {
   let bench: Bench;
@@ -16,18 +17,8 @@ describe('a group', () => {
     }
   });
   after(() => bench.close());
-  beforeEach(async () => {
-    await bench.peer.start();
-    for (const host of bench.hosts) host.start();
-    await until('all agents report', () => bench.hosts.every((host) => host.report()));
-  });
-  afterEach(async () => {
-    for (const host of bench.hosts) {
-      await host.kill();
-      host.wipe();
-    }
-    await bench.peer.stop();
-  });
+  beforeEach(() => startHosts(bench));
+  afterEach(() => wipeHosts(bench));
   const first = () => nth(bench, 1);
   const second = () => nth(bench, 2);
   const partOf = (host: Host) => host.report()?.instances[0];

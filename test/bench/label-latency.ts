@@ -1,7 +1,7 @@
 // From `docker node update` to the last agent that runs the change, seen through the coordinator's own HTTP interface.
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { label, type Stage } from '../demo/steps.ts';
+import { label, type Stage } from '../demo/stage.ts';
 
 /** Polls the status every 5 ms and prints one line of "EFFECTIVE PRIORITIES|all in sync" whenever it changes. */
 const watcher = `

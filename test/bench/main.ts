@@ -1,18 +1,15 @@
 // `npm run bench`: figures on a real Swarm. They describe this machine at this moment; nothing asserts them.
-import { Command, InvalidArgumentError } from 'commander';
-import {
-  labelThree,
-  plannedBound,
-  plannedSteps,
-  ready,
-  runStep,
-  type Stage,
-  type StepResult,
-  settled,
-} from '../demo/steps.ts';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { liveSteps } from '../demo/live-steps.ts';
+import { plannedSteps } from '../demo/planned-steps.ts';
+import { type Stage, setUp } from '../demo/stage.ts';
+import { kept, observeStep, type Step } from '../demo/steps.ts';
 import { exitCodeOf, Interrupted, interruptible } from '../lab/interrupt.ts';
+import { judge, type Verdict } from '../lab/judge.ts';
 import { createLab, type Lab } from '../lab/lab.ts';
 import { labelLatencies } from './label-latency.ts';
+import { type Direction, series } from './series.ts';
+import { header, quantile, row } from './table.ts';
 
 const count = (text: string): number => {
   const value = Number(text);
@@ -20,8 +17,6 @@ const count = (text: string): number => {
     throw new InvalidArgumentError('Expected a whole number above 0.');
   return value;
 };
-const quantile = (sorted: readonly number[], q: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
@@ -32,11 +27,7 @@ async function onStage(work: (stage: Stage) => Promise<void>): Promise<void> {
   try {
     await interruptible(async (signal) => {
       const stage: Stage = { lab, group: 'main', say: () => undefined, signal };
-      await lab.up(signal);
-      await lab.deploy({}, signal);
-      await labelThree(lab, stage.group);
-      await settled(stage, 'node1');
-      await ready(stage, ['node1', 'node2', 'node3']);
+      await setUp(stage);
       await work(stage);
     });
   } finally {
@@ -44,50 +35,44 @@ async function onStage(work: (stage: Stage) => Promise<void>): Promise<void> {
   }
 }
 
+/** Measures one step `runs` times and prints its row; a run that missed its bound is shown whole. */
+async function measure(step: Step, stage: Stage, runs: number): Promise<void> {
+  let missed = 0;
+  const runOnce = async (direction: Direction, prepare: boolean): Promise<Verdict> => {
+    stage.signal.throwIfAborted();
+    if (prepare) await step.prepare(stage);
+    const act = direction === 'back' && step.back ? step.back : step.act;
+    const verdict = judge(await observeStep(step, stage, act), step.bound);
+    if (!verdict.void && !kept(step, verdict)) {
+      missed += 1;
+      process.stderr.write(`  missed: ${step.name}, ${direction}: ${JSON.stringify(verdict)}\n`);
+    }
+    return verdict;
+  };
+  const measured = await series(runs, step.back !== undefined, runOnce);
+  print(row(step.name, measured, missed));
+}
+
 const program = new Command('bench')
   .description('Figures on a real Swarm in network namespaces')
   .showHelpAfterError();
-program
-  .command('planned')
-  .description('probes of 1 ms that each planned move costs')
-  .option('--runs <n>', 'runs of each move', count, 20)
-  .option('--only <names...>', 'moves by name')
-  .action(({ runs, only }: { runs: number; only?: string[] }) =>
-    onStage(async (stage) => {
-      print(
-        'move                 runs  lost: median  worst   outage ms: median  worst   two holders ms: worst   void',
-      );
-      for (const step of plannedSteps.filter(({ name }) => !only || only.includes(name))) {
-        const results: StepResult[] = [];
-        let voids = 0;
-        for (let run = 0; run < runs; run++) {
-          stage.signal.throwIfAborted();
-          const result = await runStep(step, stage, plannedBound);
-          // A void run says nothing about us; what misses its bound is shown whole.
-          voids += result.voids + (result.void ? 1 : 0);
-          if (result.void) continue;
-          results.push(result);
-          if (!result.ok) process.stderr.write(`  missed: ${JSON.stringify(result)}\n`);
-        }
-        const sorted = (pick: (result: (typeof results)[number]) => number) =>
-          results.map(pick).sort((a, b) => a - b);
-        const lost = sorted(({ lostProbes }) => lostProbes);
-        const outage = sorted(({ outageMs }) => outageMs);
-        const two = sorted(({ twoHoldersMs }) => twoHoldersMs);
-        const cells = [
-          step.name.padEnd(20),
-          String(results.length).padStart(5),
-          String(quantile(lost, 0.5)).padStart(13),
-          String(lost.at(-1)).padStart(7),
-          quantile(outage, 0.5).toFixed(1).padStart(20),
-          (outage.at(-1) ?? 0).toFixed(1).padStart(7),
-          (two.at(-1) ?? 0).toFixed(1).padStart(24),
-          String(voids).padStart(7),
-        ];
-        print(cells.join(''));
-      }
-    }),
-  );
+for (const { name, description, steps } of [
+  { name: 'planned', description: 'what each planned move costs, in probes of 1 ms', steps: plannedSteps },
+  { name: 'changes', description: 'what each live change costs, forth and back', steps: liveSteps },
+]) {
+  const names = steps.map((step) => step.name);
+  program
+    .command(name)
+    .description(description)
+    .option('--runs <n>', 'runs of each', count, 20)
+    .addOption(new Option('--only <names...>', 'only these').choices(names))
+    .action(({ runs, only = names }: { runs: number; only?: string[] }) =>
+      onStage(async (stage) => {
+        print(header);
+        for (const step of steps.filter((step) => only.includes(step.name))) await measure(step, stage, runs);
+      }),
+    );
+}
 program
   .command('labels')
   .description('time from a label change until every agent runs it')
@@ -101,7 +86,7 @@ program
         ['99th percentile', 0.99],
         ['longest', 1],
       ] as const) {
-        print(`  ${name.padEnd(16)} ${quantile(took, q).toFixed(0).padStart(6)} ms`);
+        print(`  ${name.padEnd(16)} ${quantile(took, q)?.toFixed(0).padStart(6)} ms`);
       }
     }),
   );

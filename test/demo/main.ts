@@ -6,18 +6,9 @@ import { exitCodeOf, Interrupted, interruptible } from '../lab/interrupt.ts';
 import { judge } from '../lab/judge.ts';
 import { createLab, type Lab } from '../lab/lab.ts';
 import { type LiveTable, startLiveTable } from './live-table.ts';
-import {
-  boundMs,
-  labelThree,
-  observe,
-  plannedBound,
-  plannedSteps,
-  ready,
-  runStep,
-  type StepResult,
-  settled,
-  steps,
-} from './steps.ts';
+import { plannedSteps } from './planned-steps.ts';
+import { calm, labelThree, type Stage, settled } from './stage.ts';
+import { boundMs, failoverBound, observe, runStep, type StepResult, steps } from './steps.ts';
 
 interface Options {
   json?: string;
@@ -43,7 +34,7 @@ async function demo(
   say(
     'docker node update --label-add keepalived_group=main --label-add KEEPALIVED_PRIORITY=… node1 node2 node3',
   );
-  const stage = { lab, group, say, signal };
+  const stage: Stage = { lab, group, say, signal };
   const results: StepResult[] = [];
   const record = (result: StepResult) => {
     results.push(result);
@@ -52,17 +43,13 @@ async function demo(
 
   const began = Date.now();
   await labelThree(lab, group);
-  await settled(stage, 'node1');
-  await ready(stage, ['node1', 'node2', 'node3']);
+  await calm(stage);
   say(
     `\n${lab.vip} is up on node1, the preferred node, ${((Date.now() - began) / 1000).toFixed(1)} s after the first label.`,
   );
   say(`Every step below is probed each millisecond. VRRP’s bound: ${boundMs} ms.\n`);
   say(header);
-  const still = judge(await observe(lab, () => settled(stage, 'node1')), {
-    outageMs: boundMs,
-    twoHoldersMs: 0,
-  });
+  const still = judge(await observe(lab, () => settled(stage, 'node1')), failoverBound);
   record({ ...still, voids: 0, name: 'comes-up', title: 'node1 holds the address, nothing happens' });
   for (const step of steps) {
     signal.throwIfAborted();
@@ -72,7 +59,7 @@ async function demo(
   say(header);
   for (const step of plannedSteps) {
     signal.throwIfAborted();
-    record(await runStep(step, stage, plannedBound));
+    record(await runStep(step, stage));
   }
   return results;
 }

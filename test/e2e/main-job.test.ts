@@ -1,55 +1,21 @@
 // The whole on a real Swarm: real engines, real keepalived, the very compose.yaml that operators deploy. Holders and
 // outages are measured outside our own code (test/lab); every bound has a negative control.
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  boundMs,
-  cli,
-  label,
-  labelThree,
-  observe,
-  ready,
-  runStep,
-  type Stage,
-  settled,
-  statusOf,
-  steps,
-} from '../demo/steps.ts';
+import { calm, cli, label, ready, settled, statusOf, three } from '../demo/stage.ts';
+import { boundMs, failoverBound, observe, runStep, steps } from '../demo/steps.ts';
 import { PROJECT_ROOT } from '../lab/images.ts';
 import { judge } from '../lab/judge.ts';
-import { createLab } from '../lab/lab.ts';
 import { until } from '../lab/run.ts';
+import { stageOf } from './on-stage.ts';
 import { keepsBound } from './verdict.ts';
 
-const lab = createLab({ name: `e2e-${process.pid % 10_000}`, nodes: 3 });
-const stop = new AbortController();
-const stage: Stage = { lab, group: 'main', say: () => undefined, signal: stop.signal };
-const three = ['node1', 'node2', 'node3'];
-const bound = { outageMs: boundMs, twoHoldersMs: 0 };
-
-/** Brings every machine back and waits until node1 holds the address with all others ready. */
-async function calm(): Promise<void> {
-  for (const { name, powered } of await lab.status()) if (!powered) await lab.chaos('boot', name);
-  await settled(stage, 'node1');
-  await ready(stage, three);
-}
-
 describe('swarm-vip on a real Swarm', { timeout: 15 * 60_000 }, () => {
-  before(async () => {
-    await lab.up();
-    await lab.deploy();
-    await labelThree(lab, 'main');
-  });
-  after(async () => {
-    stop.abort();
-    await lab.down();
-    assert.deepEqual(lab.remains(), []);
-  });
+  const stage = stageOf('e2e');
+  const { lab } = stage;
 
   it('brings the address up on the preferred node', async () => {
-    await settled(stage, 'node1');
-    await ready(stage, three);
     const status = await statusOf(lab);
     assert.equal(status.verdict, 'OK', JSON.stringify(status.problems));
     assert.equal((await cli(lab, ['status'])).code, 0);
@@ -108,7 +74,7 @@ describe('swarm-vip on a real Swarm', { timeout: 15 * 60_000 }, () => {
   }
 
   it('misses that bound when nobody can take over (negative control of the outage)', async (t) => {
-    await calm();
+    await calm(stage);
     const evidence = await observe(lab, async () => {
       await Promise.all(['node2', 'node3'].map((node) => lab.chaos('freeze', node)));
       await lab.chaos('power-off', 'node1');
@@ -116,26 +82,26 @@ describe('swarm-vip on a real Swarm', { timeout: 15 * 60_000 }, () => {
       await Promise.all(['node2', 'node3'].map((node) => lab.chaos('thaw', node)));
       await settled(stage, 'node2');
     });
-    const verdict = judge(evidence, bound);
+    const verdict = judge(evidence, failoverBound);
     t.diagnostic(JSON.stringify(verdict));
     assert.ok(!verdict.ok && verdict.outageMs > boundMs + verdict.controlGapMs);
   });
 
   it('shows two holders when VRRP is cut between them (negative control of "never two")', async (t) => {
-    await calm();
+    await calm(stage);
     const evidence = await observe(lab, async () => {
       await lab.chaos('drop-vrrp', 'node1');
       await delay(boundMs * 3);
       await lab.chaos('restore-vrrp', 'node1');
       await settled(stage, 'node1');
     });
-    const verdict = judge(evidence, bound);
+    const verdict = judge(evidence, failoverBound);
     t.diagnostic(JSON.stringify(verdict));
     assert.ok(!verdict.ok && verdict.twoHoldersMs > boundMs);
   });
 
   it('loses no probe while every coordinator is killed, changes nothing afterwards, and knows all agents again', async (t) => {
-    await calm();
+    await calm(stage);
     const vrids = async () => (await statusOf(lab)).groups;
     const before = JSON.stringify(await vrids());
     const evidence = await observe(lab, async () => {
@@ -154,7 +120,7 @@ describe('swarm-vip on a real Swarm', { timeout: 15 * 60_000 }, () => {
   });
 
   it('loses no probe while every engine is stopped, and fails over within the bound all the same', async (t) => {
-    await calm();
+    await calm(stage);
     await Promise.all(three.map((node) => lab.chaos('stop-engine', node)));
     try {
       const still = judge(await observe(lab, () => delay(15_000)), { outageMs: 0, twoHoldersMs: 0 });
@@ -164,16 +130,16 @@ describe('swarm-vip on a real Swarm', { timeout: 15 * 60_000 }, () => {
         await lab.chaos('power-off', 'node1');
         await settled(stage, 'node2');
       });
-      const verdict = judge(evidence, bound);
+      const verdict = judge(evidence, failoverBound);
       keepsBound(t, verdict);
     } finally {
       await Promise.all(['node2', 'node3'].map((node) => lab.chaos('start-engine', node)));
     }
-    await calm();
+    await calm(stage);
   });
 
   it('names bad labels and env, bends what it can, and no other group notices', async (t) => {
-    await calm();
+    await calm(stage);
     const via = await lab.manager();
     const define = (name: string, env: Record<string, string>) =>
       lab.docker(via, [

@@ -1,85 +1,49 @@
 // Moves that an operator plans, on a real Swarm: drain, undrain, switchover, updates. None may cost a client a packet.
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  boundMs,
-  cli,
-  labelThree,
-  observe,
-  plannedBound,
-  plannedSteps,
-  ready,
-  runStep,
-  type Stage,
-  settled,
-  statusOf,
-} from '../demo/steps.ts';
+import { plannedBound, plannedSteps, undone } from '../demo/planned-steps.ts';
+import { cli, settled, statusOf, three } from '../demo/stage.ts';
+import { failoverBound, observe, runStep } from '../demo/steps.ts';
 import { type Bound, judge, judged } from '../lab/judge.ts';
-import { createLab } from '../lab/lab.ts';
 import { type RunResult, until } from '../lab/run.ts';
+import { stageOf } from './on-stage.ts';
 import { keepsBound } from './verdict.ts';
 
-const lab = createLab({ name: `plan-${process.pid % 10_000}`, nodes: 3 });
-const stop = new AbortController();
-const stage: Stage = { lab, group: 'main', say: () => undefined, signal: stop.signal };
-const three = ['node1', 'node2', 'node3'];
-const drain = (...args: string[]) => cli(lab, ['drain', '--yes', ...args]);
+describe('planned moves on a real Swarm', { timeout: 15 * 60_000 }, () => {
+  const stage = stageOf('plan');
+  const { lab } = stage;
+  const drain = (...args: string[]) => cli(lab, ['drain', '--yes', ...args]);
 
-/** An operator's command, tried until Swarm has a leader again and it succeeds. */
-async function done(...args: string[]): Promise<RunResult> {
-  let last: RunResult | undefined;
-  const attempt = async () => {
-    last = await cli(lab, args).catch(() => undefined);
-    return last?.code === 0 ? last : undefined;
-  };
-  return until(`swarm-vip ${args.join(' ')}: ${last?.stderr}`, attempt, { timeoutMs: 60_000, everyMs: 500 });
-}
-
-/** Judges what `act` costs, from a calm Swarm; again when the machine was too noisy to judge. */
-const measured = (act: () => Promise<void>, bound: Bound) =>
-  judged(async () => {
-    await calm();
-    return observe(lab, act);
-  }, bound);
-
-/** Every machine runs, nobody is drained, node1 holds. */
-async function calm(): Promise<void> {
-  for (const { name, powered } of await lab.status()) if (!powered) await lab.chaos('boot', name);
-  await until(
-    'undrain',
-    async () => (await cli(lab, ['undrain', '--no-wait', ...three])).code === 0 || undefined,
-    {
+  /** An operator's command, tried until Swarm has a leader again and it succeeds. */
+  async function done(...args: string[]): Promise<RunResult> {
+    let last: RunResult | undefined;
+    const attempt = async () => {
+      last = await cli(lab, args).catch(() => undefined);
+      return last?.code === 0 ? last : undefined;
+    };
+    return until(`swarm-vip ${args.join(' ')}: ${last?.stderr}`, attempt, {
       timeoutMs: 60_000,
       everyMs: 500,
-    },
-  );
-  await settled(stage, 'node1');
-  await ready(stage, three);
-}
+    });
+  }
 
-describe('planned moves on a real Swarm', { timeout: 15 * 60_000 }, () => {
-  before(async () => {
-    await lab.up();
-    await lab.deploy();
-    await labelThree(lab, 'main');
-    await settled(stage, 'node1');
-    await ready(stage, three);
-  });
-  after(async () => {
-    stop.abort();
-    await lab.down();
-  });
+  /** Judges what `act` costs, from a calm Swarm; again when the machine was too noisy to judge. */
+  const measured = (act: () => Promise<void>, bound: Bound) =>
+    judged(async () => {
+      await undone(stage);
+      return observe(lab, act);
+    }, bound);
 
   for (const step of plannedSteps) {
     it(`loses nothing when ${step.title}`, async (t) => {
-      const result = await runStep(step, stage, plannedBound);
+      const result = await runStep(step, stage);
       keepsBound(t, result);
     });
   }
 
   it('loses probes when the address is given up before it is taken over (negative control)', async (t) => {
-    await calm();
+    await undone(stage);
     const evidence = await observe(lab, async () => {
       assert.equal((await drain('--force', 'node1')).code, 0);
       await settled(stage, 'node2');
@@ -90,7 +54,7 @@ describe('planned moves on a real Swarm', { timeout: 15 * 60_000 }, () => {
   });
 
   it('shows a dry run and changes nothing by it', async () => {
-    await calm();
+    await undone(stage);
     const { code, stdout, stderr } = await drain('--dry-run', 'node1', '-o', 'json');
     assert.equal(code, 0);
     assert.match(stderr, /node1: main: goes to node2/);
@@ -133,20 +97,17 @@ describe('planned moves on a real Swarm', { timeout: 15 * 60_000 }, () => {
   });
 
   it('keeps VRRP’s bound when the successor loses power in the middle of a drain', async (t) => {
-    const verdict = await measured(
-      async () => {
-        assert.equal((await drain('node1', '--no-wait')).code, 0);
-        await delay(100);
-        await lab.chaos('power-off', 'node2');
-        await settled(stage, 'node3');
-      },
-      { outageMs: boundMs, twoHoldersMs: 0 },
-    );
+    const verdict = await measured(async () => {
+      assert.equal((await drain('node1', '--no-wait')).code, 0);
+      await delay(100);
+      await lab.chaos('power-off', 'node2');
+      await settled(stage, 'node3');
+    }, failoverBound);
     keepsBound(t, verdict);
   });
 
   it('records the drain of a node that is down, and keeps it away when it returns', async (t) => {
-    await calm();
+    await undone(stage);
     await lab.chaos('power-off', 'node1');
     await settled(stage, 'node2');
     const gone = await until(
@@ -175,22 +136,5 @@ describe('planned moves on a real Swarm', { timeout: 15 * 60_000 }, () => {
     t.diagnostic(JSON.stringify(verdict));
     assert.equal(verdict.lostProbes, 0);
     assert.deepEqual([verdict.holderBefore, verdict.holderAfter], ['node2', 'node2']);
-  });
-
-  it('loses nothing when Swarm drains the holder: docker node update --availability drain', async (t) => {
-    const availability = async (word: string) =>
-      lab.docker(await lab.manager(), ['node', 'update', '--availability', word, 'node1']);
-    const verdict = await judged(async () => {
-      await availability('active');
-      await calm();
-      return observe(lab, async () => {
-        await availability('drain');
-        await settled(stage, 'node2');
-      });
-    }, plannedBound);
-    t.diagnostic(JSON.stringify(verdict));
-    await availability('active');
-    assert.ok(verdict.ok, JSON.stringify(verdict));
-    await settled(stage, 'node1');
   });
 });

@@ -1,0 +1,131 @@
+// Where steps are played: a three-node Swarm labelled as the README does it, and how to wait and act on it as an
+// operator does.
+import type { Status } from '../../coordinator/core/status.ts';
+import type { Lab } from '../lab/lab.ts';
+import { type RunResult, until } from '../lab/run.ts';
+
+export interface Stage {
+  lab: Lab;
+  group: string;
+  say(line: string): void;
+  signal: AbortSignal;
+}
+
+/** Priorities by the README's labels: shifted up so that the highest is 250 (rule R5), differences kept. */
+export const priorities = { node1: 110, node2: 100, node3: 90 } as const;
+/** The nodes that a stage begins with. */
+export const three: readonly string[] = Object.keys(priorities);
+
+/** Steady for this long after a move counts as moved. */
+const steadyMs = 1_500;
+export const patienceMs = 60_000;
+
+export async function label(lab: Lab, node: string, labels: Record<string, string>): Promise<void> {
+  const add = Object.entries(labels).flatMap(([key, value]) => ['--label-add', `${key}=${value}`]);
+  await lab.docker(await lab.manager(), ['node', 'update', ...add, node]);
+}
+
+/** What waiting needs: the lab, and a signal that ends it. */
+export type Wait = Pick<Stage, 'lab' | 'signal'>;
+
+/** Waits until `node` alone holds the address and nothing changed for a while. */
+export async function settled({ lab, signal }: Wait, node: string, timeoutMs = patienceMs): Promise<void> {
+  const sampler = await lab.holders(lab.vip);
+  try {
+    let since: number | undefined;
+    await until(
+      `${node} to hold ${lab.vip}`,
+      () => {
+        const now = sampler.now();
+        since = now.length === 1 && now[0] === node ? (since ?? Date.now()) : undefined;
+        return (since !== undefined && Date.now() - since >= steadyMs) || undefined;
+      },
+      { timeoutMs, everyMs: 20, signal },
+    );
+  } finally {
+    await sampler.stop();
+  }
+}
+
+/** Every powered node's agent is connected, runs what it should, and is ready to take over, by the coordinator's word. */
+export async function ready(
+  { lab, signal }: Wait,
+  nodes: readonly string[],
+  timeoutMs = patienceMs,
+): Promise<void> {
+  await until(
+    `${nodes.join(', ')} to be eligible`,
+    async () => {
+      const status = await statusOf(lab).catch(() => undefined);
+      const eligible =
+        status?.groups.flatMap(({ members }) => members.filter((member) => member.eligible)) ?? [];
+      return nodes.every((node) => eligible.some(({ hostname }) => hostname === node)) || undefined;
+    },
+    { timeoutMs, everyMs: 200, signal },
+  );
+}
+
+/** `swarm-vip status -o json` on a manager, as an operator runs it. */
+export async function statusOf(lab: Lab, node?: string): Promise<Status> {
+  const { stdout } = await cli(lab, ['status', '-o', 'json'], node);
+  return JSON.parse(stdout) as Status;
+}
+
+/** `swarm-vip` in a coordinator's container: on the node that is named, else on the first manager that runs one. */
+export async function cli(lab: Lab, args: string[], node?: string): Promise<RunResult> {
+  const filter = 'label=com.docker.swarm.service.name=swarm-vip_coordinator';
+  const status = await lab.status();
+  const managers = status.filter(({ manager, engine }) => manager && engine).map(({ name }) => name);
+  for (const via of node === undefined ? managers : [node]) {
+    const { stdout } = await lab.docker(via, ['ps', '-q', '-f', filter]);
+    const [container] = stdout.trim().split('\n');
+    if (container) return lab.exec(via, ['docker', 'exec', container, 'swarm-vip', ...args]);
+  }
+  throw new Error(`no coordinator runs on ${node ?? managers.join(', ')}`);
+}
+
+/** Labels the first three nodes as the README does. */
+export async function labelThree(lab: Lab, group: string): Promise<void> {
+  for (const [node, priority] of Object.entries(priorities)) await join(lab, node, group, priority);
+}
+
+export const join = (lab: Lab, node: string, group: string, priority: number): Promise<void> =>
+  label(lab, node, { keepalived_group: group, KEEPALIVED_PRIORITY: String(priority) });
+
+export async function unlabel(lab: Lab, node: string): Promise<void> {
+  const { stdout } = await lab.docker(await lab.manager(), [
+    'node',
+    'inspect',
+    '-f',
+    '{{json .Spec.Labels}}',
+    node,
+  ]);
+  const present = Object.keys(JSON.parse(stdout) as object).filter((key) => /^keepalived/i.test(key));
+  if (present.length === 0) return;
+  const remove = present.flatMap((key) => ['--label-rm', key]);
+  await lab.docker(await lab.manager(), ['node', 'update', ...remove, node]);
+}
+
+/** Every machine runs. */
+export async function boot({ lab, say }: Stage): Promise<void> {
+  for (const { name, powered } of await lab.status()) {
+    if (powered) continue;
+    say(`booting ${name}`);
+    await lab.chaos('boot', name);
+  }
+}
+
+/** Every machine runs, node1 holds, the others are ready to take over. */
+export async function calm(stage: Stage): Promise<void> {
+  await boot(stage);
+  await settled(stage, 'node1');
+  await ready(stage, three);
+}
+
+/** From nothing to the README's three nodes: node1 holds, the others are ready. `lab.down` takes it away. */
+export async function setUp(stage: Stage): Promise<void> {
+  await stage.lab.up(stage.signal);
+  await stage.lab.deploy({}, stage.signal);
+  await labelThree(stage.lab, stage.group);
+  await calm(stage);
+}
