@@ -200,7 +200,7 @@ export function createActions({ coordinator, swarm, log, now }: ActionDeps): Act
       }
       const waiting = seen.status.groups.flatMap((group) =>
         group.waiting
-          .filter((step) => step.for.includes(found.node))
+          .filter((step) => step.for.some((each) => each.node === found.node))
           .map(({ why }) => ({ group: group.name, why })),
       );
       const answer = { node: found.node, hostname, waiting };

@@ -100,14 +100,17 @@ function reasonOf(
 ): string {
   if (!before) return rise.cause === 'unseen' ? 'held it when its agent was started' : 'the first to hold it';
   if (!fall) {
+    if (rise.order !== undefined && (rise.cause === 'preempted' || before.node === rise.node))
+      return `${rise.hostname} ${rise.order}`;
     if (before.node === rise.node) return 'keepalived began anew';
-    if (rise.cause === 'preempted' && rise.order !== undefined) return `${rise.hostname} ${rise.order}`;
     return rise.cause === 'preempted'
       ? `${rise.hostname} has the higher priority`
       : `${before.hostname} fell silent`;
   }
   if (fall.order !== undefined) return `${fall.hostname} ${wordsOf(fall.order)}`;
-  if (rise.order !== undefined && fall.cause === 'higher-priority') return `${rise.hostname} ${rise.order}`;
+  if (rise.order !== undefined && (fall.cause === 'higher-priority' || fall.node === rise.node))
+    return `${rise.hostname} ${rise.order}`;
+  if (fall.node === rise.node && fall.cause === 'unknown') return 'keepalived began anew';
   return `${fall.hostname}: ${causeWords(fall, names)}`;
 }
 

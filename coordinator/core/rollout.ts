@@ -7,7 +7,7 @@
 //   R5  priorities change in an order that inverts nothing on the way.
 import type { AssignedInstance, Peer } from '../../shared/protocol.ts';
 import type { NodeId, Vrid } from '../../shared/words.ts';
-import { type AgreementStep, agreementMark, agreementStep } from './agreement.ts';
+import { type AgreementStep, agreementMark, agreementStep, type Transition } from './agreement.ts';
 import type { Group } from './groups.ts';
 import { instanceOptions } from './groups-options.ts';
 import { type Agents, type PlannedMember, runningInstance } from './plan.ts';
@@ -56,7 +56,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
   );
   const change = agreementChange(input, targets, everyone);
   if (change.waitsFor.length > 0) {
-    const why = 'they must be held or heard before what all members agree on can change';
+    const why = 'what all members agree on changes only while each is held back or heard';
     for (const node of change.transition.keys()) waiting.push({ node, for: change.waitsFor, why });
   }
   for (const { node, attachment, drain, leads } of taking) {
@@ -88,7 +88,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
       ...instanceOptions(group, attachment),
       peersConfirmed: unconfirmed.length === 0,
       ...(drain ? { standAside: drain.force ? 'now' : 'relieved' } : {}),
-      ...orderOf(drain, leads),
+      ...orderOf(drain, leads, transition),
       ...(transition ? { transition } : {}),
     });
   }
@@ -129,8 +129,13 @@ function leavingHolders(
 }
 
 /** For the history of the node. */
-function orderOf(drain: PlannedMember['drain'], leads: boolean): { order?: string } {
+function orderOf(
+  drain: PlannedMember['drain'],
+  leads: boolean,
+  transition: Transition | undefined,
+): { order?: string } {
   if (drain) return { order: drain.reason === '' ? 'drained' : `drained: ${drain.reason}` };
+  if (transition === 'lead') return { order: 'changes first what all members agree on' };
   return leads ? { order: 'leads by switchover' } : {};
 }
 

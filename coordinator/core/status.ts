@@ -8,7 +8,6 @@ import type { Drain } from './drain.ts';
 import type { Group } from './groups.ts';
 import type { ConfigInUse } from './groups-configs.ts';
 import type { Plan, PlannedGroup, PlannedMember } from './plan.ts';
-import type { Waiting } from './rollout.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export type Verdict = 'OK' | 'DEGRADED' | 'NO HOLDER' | 'TWO HOLDERS';
@@ -52,7 +51,8 @@ export interface GroupStatus {
   provenance: Group['provenance'];
   holders: (NodeRef & { sinceMs: number })[];
   members: MemberStatus[];
-  waiting: Waiting[];
+  /** Steps that wait, for whom and why. */
+  waiting: (NodeRef & { for: NodeRef[]; why: string })[];
 }
 
 export interface AgentStatus extends NodeRef {
@@ -160,7 +160,7 @@ function groupStatus(
       sinceMs: runs(agents.get(node), group.name)?.stateSinceMs ?? 0,
     })),
     members,
-    waiting,
+    waiting: waiting.map((step) => ({ ...ref(step.node), for: step.for.map(ref), why: step.why })),
   };
 }
 

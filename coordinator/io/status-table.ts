@@ -39,10 +39,17 @@ export function statusTable(status: Status): string {
 }
 
 function waitingText({ waiting }: GroupStatus, { agents }: Status): string {
-  const name = (node: string) => agents.find((agent) => agent.node === node)?.hostname ?? node;
-  return waiting
-    .map((step) => `\nwaits: ${name(step.node)} for ${step.for.map(name).join(', ')}: ${step.why}`)
-    .join('');
+  const lines = waiting.map((step) => {
+    const silent = step.for.filter(
+      ({ node }) => !agents.some((agent) => agent.node === node && agent.connected),
+    );
+    const remedy = silent.map(
+      ({ hostname }) => `; if it is off for certain: swarm-vip confirm-down ${hostname}`,
+    );
+    const names = step.for.map(({ hostname }) => hostname).join(', ');
+    return `\nwaits: ${step.hostname} for ${names}: ${step.why}${remedy.join('')}`;
+  });
+  return lines.join('');
 }
 
 export function groupsTable({ groups }: Status): string {

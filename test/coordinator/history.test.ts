@@ -89,6 +89,16 @@ describe('the story of a group', () => {
     );
   });
 
+  it('tells an ordered change from a keepalived that began anew', () => {
+    const fall = () => step('MASTER>BACKUP', 5_000, 'unknown');
+    const order = 'changes first what all members agree on';
+    const rise = (more: Partial<StateTransition>) => step('BACKUP>MASTER', 5_300, 'silence', more);
+    assert.deepEqual(
+      [story({ 1: [first(), fall(), rise({ order })] })[1], story({ 1: [first(), rise({})] })[1]],
+      [`host1 → host1: host1 ${order}`, 'host1 → host1: keepalived began anew'],
+    );
+  });
+
   it('puts no order of its own making between groups', () => {
     const other = { ...step('BACKUP>MASTER', 200, 'silence'), group: 'db' as GroupName };
     assert.deepEqual(story({ 1: [first()], 2: [other] }), [

@@ -53,6 +53,18 @@ describe('planned moves on a real Swarm', { timeout: 15 * 60_000 }, () => {
     assert.ok(verdict.lostProbes > 2, JSON.stringify(verdict));
   });
 
+  it('tells afterwards who moved the address, and why', async () => {
+    await undone(stage);
+    assert.equal((await drain('node1', '--reason', 'new disk')).code, 0);
+    await settled(stage, 'node2');
+    const { stdout } = await cli(lab, ['history', 'main', '--limit', '1', '-o', 'json']);
+    const [last] = JSON.parse(stdout).switches;
+    assert.deepEqual(
+      [last.group, last.from.hostname, last.to.hostname, last.reason],
+      ['main', 'node1', 'node2', 'node1 drained: new disk'],
+    );
+  });
+
   it('shows a dry run and changes nothing by it', async () => {
     await undone(stage);
     const { code, stdout, stderr } = await drain('--dry-run', 'node1', '-o', 'json');
