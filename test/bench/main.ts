@@ -23,7 +23,8 @@ const print = (line: string): void => {
 
 /** Runs `work` on a fresh three-node lab with node1 holding. */
 async function onStage(work: (stage: Stage) => Promise<void>): Promise<void> {
-  const lab: Lab = createLab({ name: 'bench', nodes: 3, say: (line) => process.stderr.write(`  ${line}\n`) });
+  const name = `bench-${process.pid % 10_000}`;
+  const lab: Lab = createLab({ name, nodes: 3, say: (line) => process.stderr.write(`  ${line}\n`) });
   try {
     await interruptible(async (signal) => {
       const stage: Stage = { lab, group: 'main', say: () => undefined, signal };
