@@ -123,7 +123,11 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       );
     }
     const pending = current.groups.some(({ waiting }) => waiting.length > 0);
-    if (pending) replanIn(holdRepeatMs);
+    const lookMs = Math.min(
+      pending ? holdRepeatMs : Number.POSITIVE_INFINITY,
+      (current.againMs ?? Number.POSITIVE_INFINITY) - now(),
+    );
+    if (Number.isFinite(lookMs)) replanIn(Math.max(1, lookMs));
   }
 
   /** Whether a node that should have an agent, by its label and by Swarm, has not reported yet. */

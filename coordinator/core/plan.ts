@@ -3,6 +3,7 @@
 import type { Problem } from '../../shared/problem.ts';
 import type { AssignedInstance, NetworkInterface, Report, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId, Vrid } from '../../shared/words.ts';
+import type { AgentRecord } from './agents.ts';
 import { confirmedDown, possiblyRunning } from './confirmed-down.ts';
 import { type AllGroups, collectGroups, type Group } from './groups.ts';
 import { usableInterfaces } from './interfaces.ts';
@@ -11,12 +12,15 @@ import { findMembers, type Member, ownedByNodes } from './members.ts';
 import { assignPriorities } from './priority.ts';
 import { type RolloutStep, rollOut, type Waiting } from './rollout.ts';
 import { nodeName, type Snapshot } from './snapshot.ts';
+import { type Conflict, conflictProblem, findConflict } from './two-holders.ts';
 import { allocateVrids } from './vrid.ts';
 
 /** What the coordinator knows of one agent. A report outlives its connection: the node may still hold an address. */
 export interface AgentView {
   connected: boolean;
   report: Report | undefined;
+  /** Since when it is heard to hold which group. */
+  claims?: AgentRecord['claims'];
 }
 export type Agents = ReadonlyMap<NodeId, AgentView>;
 
@@ -39,6 +43,8 @@ export interface Plan {
   assignments: Map<NodeId, AssignedInstance[]>;
   groups: PlannedGroup[];
   problems: Problem[];
+  /** When time alone may change the plan: Unix ms. */
+  againMs?: number;
   /** The version of groups.yaml that this plan was made from. */
   config?: AllGroups['config'];
 }
@@ -66,6 +72,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
   for (const [node, { connected, report }] of agents) if (connected && report) assignments.set(node, []);
 
   const planned: PlannedGroup[] = [];
+  const looks: number[] = [];
   for (const group of groups) {
     const vrid = vrids.byGroup.get(group.name);
     if (vrid === undefined) continue;
@@ -77,12 +84,34 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
       agents,
       known: possiblyRunning(snapshot, agents),
     });
+    const { conflict, againMs } = findConflict(agents, group.name, nowMs);
+    if (conflict) {
+      stepDown(step, conflict);
+      problems.push(conflictProblem(snapshot, agents, conflict));
+    }
+    if (againMs !== undefined) looks.push(againMs);
     distribute(step, assignments);
     problems.push(...unreachable(snapshot, group, members, agents));
     planned.push({ group, vrid: vrid as Vrid, members, waiting: step.waiting });
   }
   problems.push(...fromAgents(snapshot, agents));
-  return { assignments, groups: planned, problems, config: defined.config };
+  return {
+    assignments,
+    groups: planned,
+    problems,
+    ...(looks.length > 0 ? { againMs: Math.min(...looks) } : {}),
+    config: defined.config,
+  };
+}
+
+/** Once it has, there is one holder again, and it joins like any newcomer. */
+function stepDown({ instances }: RolloutStep, { lower }: Conflict): void {
+  for (const node of lower) {
+    const instance = instances.get(node);
+    if (!instance) continue;
+    const order = 'steps down: another member holds, too';
+    instances.set(node, { ...instance, standAside: 'now', order });
+  }
 }
 
 function distribute(step: RolloutStep, assignments: Map<NodeId, AssignedInstance[]>): void {

@@ -7,6 +7,7 @@ import { judge } from '../lab/judge.ts';
 import { createLab, type Lab } from '../lab/lab.ts';
 import { type LiveTable, startLiveTable } from './live-table.ts';
 import { plannedSteps } from './planned-steps.ts';
+import { header, row } from './result-table.ts';
 import { calm, labelThree, type Stage, settled } from './stage.ts';
 import { boundMs, failoverBound, observe, runStep, type StepResult, steps } from './steps.ts';
 
@@ -62,30 +63,6 @@ async function demo(
     record(await runStep(step, stage));
   }
   return results;
-}
-
-const columns = [7, 9, 10, 11, 12] as const;
-const header = ['lost', 'outage', 'bound', 'two hold', 'control', '']
-  .map((text, index) => text.padStart(columns[index] ?? 0))
-  .join('')
-  .concat('  step');
-
-function row({
-  ok,
-  title,
-  lostProbes,
-  outageMs,
-  boundMs,
-  twoHoldersMs,
-  controlGapMs,
-  voids,
-  ...rest
-}: StepResult): string {
-  const ms = (value: number) => `${value.toFixed(1)} ms`;
-  const cells = [String(lostProbes), ms(outageMs), `${boundMs} ms`, ms(twoHoldersMs), ms(controlGapMs)];
-  const text = cells.map((cell, index) => cell.padStart(columns[index] ?? 0)).join('');
-  const again = voids > 0 ? `, repeated ${voids} × on a noisy machine` : '';
-  return `${text}  ${ok ? 'ok    ' : 'MISSED'} ${title} (${rest.holderBefore || 'nobody'} → ${rest.holderAfter || 'nobody'}${again})`;
 }
 
 async function run(options: Options): Promise<boolean> {

@@ -9,9 +9,9 @@ import {
   readProc,
   startNodeEngine,
 } from './engine.ts';
-import type { LabNames, NodeNames } from './names.ts';
-import { resetNodeNetwork, setPort, setPortRule } from './network.ts';
-import { signalProcess } from './run.ts';
+import { hostAddress, type LabNames, type NodeNames, VIP_HOST } from './names.ts';
+import { inNamespace, resetNodeNetwork, setPort, setPortRule } from './network.ts';
+import { run, signalProcess } from './run.ts';
 import { writeJournal } from './state.ts';
 
 type Act = (lab: LabNames, node: NodeNames) => Promise<void> | void;
@@ -41,19 +41,32 @@ const ACTS = {
   'kill-agent': (lab, node) => killContainer(lab, node, 'agent', /\/opt\/swarm-vip\/(init\.sh|agent\.js)/),
   'kill-coordinator': (lab, node) =>
     killContainer(lab, node, 'coordinator', /\/opt\/swarm-vip\/coordinator\.js/),
+  /** The agent's Node process alone; PID 1 of its container and keepalived live on. */
+  'kill-node-process': (lab, node) => signalNodeProcess(lab, node, 'SIGKILL'),
+  'stop-node-process': (lab, node) => signalNodeProcess(lab, node, 'SIGSTOP'),
+  'continue-node-process': (lab, node) => signalNodeProcess(lab, node, 'SIGCONT'),
   /** Parent and children at once: nobody is left to remove the address. */
-  'kill-keepalived': (lab, node) => {
-    const pids = processesOf(lab, node.name).filter((pid) =>
-      readProc(pid, 'comm').trim().startsWith('keepalived'),
+  'kill-keepalived': (lab, node) => killKeepalived(lab, node, () => true),
+  'kill-keepalived-parent': (lab, node) => killKeepalived(lab, node, isParent),
+  'kill-keepalived-child': (lab, node) => killKeepalived(lab, node, (pid, all) => !isParent(pid, all)),
+  /** As an operator does it who does not know what the address is for. */
+  'remove-address': async (lab, node) => {
+    await run(
+      inNamespace(lab, node.name, ['ip', 'addr', 'del', `${hostAddress(lab, VIP_HOST)}/32`, 'dev', 'eth0']),
     );
-    if (pids.length === 0) throw new Error(`no keepalived runs on ${node.name}`);
-    for (const pid of pids) signalProcess(pid, 'SIGKILL');
   },
   'stop-engine': (lab, node) => signalEngine(lab, node, 'SIGSTOP'),
   'start-engine': (lab, node) => signalEngine(lab, node, 'SIGCONT'),
+  /** The engine dies; the machine starts it again, as its service manager would. */
+  'kill-engine': (lab, node) => signalEngine(lab, node, 'SIGKILL'),
+  /** The engine ends in good order, and the machine starts it again. */
+  'restart-engine': (lab, node) => signalEngine(lab, node, 'SIGTERM'),
   /** VRRP alone is lost, both ways; everything else passes. */
   'drop-vrrp': (lab, node) => setPortRule(lab, 'novrrp', node.name, true),
   'restore-vrrp': (lab, node) => setPortRule(lab, 'novrrp', node.name, false),
+  /** Three of ten frames to and from other lossy nodes are lost. */
+  lose: (lab, node) => setPortRule(lab, 'lossy', node.name, true),
+  'lose-none': (lab, node) => setPortRule(lab, 'lossy', node.name, false),
 } as const satisfies Record<string, Act>;
 
 export type ChaosVerb = keyof typeof ACTS;
@@ -77,6 +90,29 @@ function killContainer(lab: LabNames, node: NodeNames, what: string, program: Re
   if (firsts.length === 0) throw new Error(`no ${what} container runs on ${node.name}`);
   for (const pid of firsts) signalProcess(pid, 'SIGKILL');
 }
+
+function signalNodeProcess(lab: LabNames, node: NodeNames, signal: NodeJS.Signals): void {
+  const pids = processesOf(lab, node.name).filter(
+    (pid) => /^node\b/.test(commandLineOf(pid)) && commandLineOf(pid).includes('/opt/swarm-vip/agent'),
+  );
+  if (pids.length === 0) throw new Error(`no agent runs on ${node.name}`);
+  for (const pid of pids) signalProcess(pid, signal);
+}
+
+function killKeepalived(
+  lab: LabNames,
+  node: NodeNames,
+  chosen: (pid: number, all: readonly number[]) => boolean,
+): void {
+  const pids = processesOf(lab, node.name).filter((pid) =>
+    readProc(pid, 'comm').trim().startsWith('keepalived'),
+  );
+  if (pids.length === 0) throw new Error(`no keepalived runs on ${node.name}`);
+  for (const pid of pids.filter((each) => chosen(each, pids))) signalProcess(pid, 'SIGKILL');
+}
+
+const isParent = (pid: number, all: readonly number[]): boolean =>
+  !all.includes(Number(/^PPid:\s+(\d+)$/m.exec(readProc(pid, 'status'))?.[1]));
 
 function signalEngine(lab: LabNames, node: NodeNames, signal: NodeJS.Signals): void {
   const pid = engineProcessOf(lab, node.name);

@@ -37,12 +37,14 @@ export const inNamespace = (lab: LabNames, part: string, command: readonly strin
   ...command,
 ];
 
-// Sets that chaos fills: a port in `cut` is off the network, one in `novrrp` loses VRRP alone (IP protocol 112).
+// Sets that chaos fills: a port in `cut` is off the network, one in `novrrp` loses VRRP alone (IP protocol 112), and
+// between two ports in `lossy` three of ten frames are lost.
 // Input and output matter as well as forward: the bridge's own address is a station on the same network.
 const RULES = `
 table bridge lab {
   set cut { type ifname; }
   set novrrp { type ifname; }
+  set lossy { type ifname; }
   chain judge {
     iifname @cut drop
     oifname @cut drop
@@ -51,13 +53,17 @@ table bridge lab {
     iifname @novrrp ip6 nexthdr 112 drop
     oifname @novrrp ip6 nexthdr 112 drop
   }
-  chain forward { type filter hook forward priority 0; jump judge; }
+  chain forward {
+    type filter hook forward priority 0;
+    jump judge;
+    iifname @lossy oifname @lossy numgen random mod 10 < 3 drop
+  }
   chain input { type filter hook input priority 0; jump judge; }
   chain output { type filter hook output priority 0; jump judge; }
 }
 `;
 
-export type PortSet = 'cut' | 'novrrp';
+export type PortSet = 'cut' | 'novrrp' | 'lossy';
 
 export async function createLan(lab: LabNames, signal: AbortSignal): Promise<void> {
   await run(['ip', 'netns', 'add', namespaceOf(lab, 'lan')], { signal });

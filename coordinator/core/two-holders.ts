@@ -1,0 +1,109 @@
+// Two members that both claim to hold for longer than any hand-over takes: the lower one is told to step down, and the
+// likely cause is named. It begins to join again at once and, by rule R1, stays out while it does not hear the holder.
+import type { Problem } from '../../shared/problem.ts';
+import type { RunningInstance } from '../../shared/protocol.ts';
+import type { NodeId } from '../../shared/words.ts';
+import type { Agents } from './plan.ts';
+import { nodeName, type Snapshot } from './snapshot.ts';
+
+/** VRRP settles two masters that hear each other within one interval; a report is on its way for up to a second. */
+export const conflictMs = 1_000;
+
+export interface Conflict {
+  group: string;
+  /** Goes on. */
+  upper: NodeId;
+  /** Are to step down. */
+  lower: NodeId[];
+}
+
+interface Claimant {
+  node: NodeId;
+  running: RunningInstance;
+  firstMs: number;
+}
+
+/** @returns when, if ever, to look again (Unix ms), and the conflict that has lasted long enough */
+export function findConflict(
+  agents: Agents,
+  group: string,
+  nowMs: number,
+): { conflict?: Conflict; againMs?: number } {
+  const claimants = claimantsOf(agents, group);
+  if (claimants.length < 2) return {};
+  // The second newest claim began when there were two.
+  const [, second] = claimants.map(({ firstMs }) => firstMs).sort((a, b) => a - b);
+  const dueMs = (second ?? nowMs) + conflictMs;
+  if (nowMs < dueMs) return { againMs: dueMs };
+  const [upper, ...lower] = claimants.sort(byRank);
+  return upper ? { conflict: { group, upper: upper.node, lower: lower.map(({ node }) => node) } } : {};
+}
+
+function claimantsOf(agents: Agents, group: string): Claimant[] {
+  return [...agents].flatMap(([node, { connected, report, claims }]) => {
+    const claim = claims?.get(group);
+    const running = report?.instances.find((instance) => instance.group === group);
+    if (!connected || !claim || running?.state !== 'MASTER') return [];
+    return [{ node, running, firstMs: claim.firstMs }];
+  });
+}
+
+const byRank = (a: Claimant, b: Claimant): number =>
+  b.running.effectivePriority - a.running.effectivePriority || a.node.localeCompare(b.node);
+
+export function conflictProblem(snapshot: Snapshot, agents: Agents, conflict: Conflict): Problem {
+  const { group, upper, lower } = conflict;
+  const names = lower.map((node) => nodeName(snapshot, node)).join(' and ');
+  const { message, remedy } = likelyCause(agents, conflict, (node) => nodeName(snapshot, node));
+  return {
+    code: 'two-holders',
+    severity: 'error',
+    where: `group ${group}`,
+    group,
+    node: upper,
+    message: `${nodeName(snapshot, upper)} and ${names} hold at once; ${message}`,
+    instead: `${names} is told to step down`,
+    remedy,
+  };
+}
+
+/** What adverts show of an instance; a password they carry too, but nobody reports it. */
+const spoken = ({ vrid, version, transport, intervalMs }: RunningInstance): string =>
+  JSON.stringify([vrid, version, transport ?? 'unicast', version === 2 ? intervalMs : null]);
+
+function likelyCause(
+  agents: Agents,
+  { group, upper, lower }: Conflict,
+  name: (node: NodeId) => string,
+): { message: string; remedy: string } {
+  const runs = (node: NodeId) => agents.get(node)?.report?.instances.find((each) => each.group === group);
+  const first = runs(upper);
+  for (const node of lower) {
+    const second = runs(node);
+    if (!first || !second) continue;
+    if (spoken(first) !== spoken(second)) {
+      return {
+        message: `${name(upper)} and ${name(node)} run different values of what they must agree on`,
+        remedy: 'wait for the change to finish; swarm-vip status names whoever it waits for',
+      };
+    }
+    const unheard = [
+      [upper, node, first, second.source],
+      [node, upper, second, first.source],
+    ] as const;
+    for (const [from, to, sender, target] of unheard) {
+      if (sender.transport === 'multicast' || sender.peers.some(({ address }) => address === target))
+        continue;
+      return {
+        message: `${name(from)} does not list ${name(to)} as peer`,
+        remedy: `look for problems of ${name(from)}: it has not taken the last assignment`,
+      };
+    }
+  }
+  return {
+    message: 'they list each other and agree, so their adverts are lost on the way',
+    remedy:
+      'let IP protocol 112 (VRRP) pass between these nodes, in both directions: host firewalls, security groups, ' +
+      'switches that filter multicast; a VRID used by somebody else shows as another problem',
+  };
+}

@@ -1,0 +1,77 @@
+// Two that claim to hold: the lower one is told to step down after a second, and the likely cause is named.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { AgentView } from '../../coordinator/core/plan.ts';
+import { conflictMs } from '../../coordinator/core/two-holders.ts';
+import type { AssignedInstance, RunningInstance } from '../../shared/protocol.ts';
+import { connected, id, ip, member, plan, report, running, snapshot } from './world.ts';
+
+const nodes = [member(1, '110'), member(2, '100'), member(3, '90')];
+const calm = plan(snapshot(nodes), connected({ 1: report(1), 2: report(2), 3: report(3) }));
+const assigned = (n: number): AssignedInstance => {
+  const [instance] = calm.assignments.get(id(n)) ?? [];
+  assert.ok(instance);
+  return instance;
+};
+/** Holders by number, each with the time of its first claim. */
+const world = (holders: Record<number, number>, change: Record<number, Partial<RunningInstance>> = {}) =>
+  new Map(
+    [1, 2, 3].map((n): [ReturnType<typeof id>, AgentView] => {
+      const firstMs = holders[n];
+      const state = firstMs === undefined ? 'BACKUP' : 'MASTER';
+      const claims = new Map(firstMs === undefined ? [] : [['web', { firstMs, lastMs: firstMs }]]);
+      const instance = running(assigned(n), { state, ...change[n] });
+      return [id(n), { connected: true, report: report(n, [instance]), claims }];
+    }),
+  );
+const at = (agents: ReturnType<typeof world>, nowMs: number) => plan(snapshot(nodes), agents, nowMs);
+const asides = (result: ReturnType<typeof at>) =>
+  [1, 2, 3].map((n) => result.assignments.get(id(n))?.[0]?.standAside ?? '-').join(' ');
+const problem = (result: ReturnType<typeof at>) => result.problems.find(({ code }) => code === 'two-holders');
+
+describe('two holders', () => {
+  it('are left alone for as long as a hand-over may take, and looked at again in time', () => {
+    const early = at(world({ 1: 0, 2: 5_000 }), 5_000 + conflictMs - 1);
+    assert.deepEqual(
+      [asides(early), early.againMs, problem(early)],
+      ['- - -', 5_000 + conflictMs, undefined],
+    );
+  });
+
+  it('end by the lower one’s stepping down, whoever came first', () => {
+    for (const holders of [
+      { 1: 0, 2: 5_000 },
+      { 1: 5_000, 2: 0 },
+    ]) {
+      const late = at(world(holders), 5_000 + conflictMs);
+      assert.equal(asides(late), '- now -');
+      assert.equal(late.againMs, undefined);
+      assert.match(problem(late)?.remedy ?? '', /protocol 112/);
+    }
+  });
+
+  it('are three at times', () => {
+    assert.equal(asides(at(world({ 1: 0, 2: 0, 3: 0 }), 60_000)), '- now now');
+  });
+
+  it('are told by effective priority, not by the configured one', () => {
+    const lowered = { 1: { effectivePriority: 1 } };
+    assert.equal(asides(at(world({ 1: 0, 2: 0 }, lowered), 60_000)), 'now - -');
+  });
+
+  it('are none when one of them is out of contact or has stepped down', () => {
+    const gone = world({ 1: 0, 2: 0 });
+    const two = gone.get(id(2));
+    assert.ok(two);
+    gone.set(id(2), { ...two, connected: false });
+    assert.equal(problem(at(gone, 60_000)), undefined);
+    assert.equal(asides(at(world({ 1: 0 }), 60_000)), '- - -');
+  });
+
+  it('that do not list each other, or do not agree, are told so', () => {
+    const blind = world({ 1: 0, 2: 0 }, { 1: { peers: [{ node: id(3), address: ip(3) }] } });
+    assert.match(problem(at(blind, 60_000))?.message ?? '', /host1 .* does not list host2 .* as peer/);
+    const other = world({ 1: 0, 2: 0 }, { 2: { vrid: 7 as RunningInstance['vrid'] } });
+    assert.match(problem(at(other, 60_000))?.message ?? '', /run different values/);
+  });
+});
