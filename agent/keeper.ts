@@ -2,7 +2,6 @@
 import type { Log } from '../shared/io/log.ts';
 import type { AssignedInstance } from '../shared/protocol.ts';
 import type { AgentConfig } from './config.ts';
-import { readClue } from './core/clue.ts';
 import { readKeepalivedLine } from './core/keepalived-log.ts';
 import {
   adoptedSupervise,
@@ -33,7 +32,9 @@ export interface KeeperDeps {
   readonly problems: Problems;
   readonly owned: OwnedAddresses;
   readonly states: VrrpStates;
-  readonly history: Pick<HistoryKeeper, 'hear' | 'crashed'>;
+  readonly history: Pick<HistoryKeeper, 'crashed'>;
+  /** A line of keepalived's log. */
+  readonly onSays: (text: string) => void;
   readonly parts: Parts;
   readonly pins: Pins;
   readonly jsonSignal: number | null;
@@ -69,8 +70,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     onLine(line) {
       const { text, meaning } = readKeepalivedLine(line);
       lastWords.hear(text, meaning === 'warning');
-      const clue = readClue(text);
-      if (clue) history.hear(clue);
+      deps.onSays(text);
       if (meaning === 'ready' || meaning === 'respawning') dispatch({ kind: meaning });
     },
     onGone: () => dispatch({ kind: 'gone' }),

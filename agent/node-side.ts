@@ -1,8 +1,11 @@
 // The node's side of the agent: keepalived and what is known of it. All of it works without a coordinator.
 import type { Log } from '../shared/io/log.ts';
+import { createAdvertFaults } from './advert-faults.ts';
 import { createAnnouncer } from './announcer.ts';
 import type { AgentConfig } from './config.ts';
+import { readClue } from './core/clue.ts';
 import type { Change } from './core/history.ts';
+import { createForeignHolders } from './foreign-holders.ts';
 import { createHistory, type HistoryKeeper } from './history.ts';
 import { type KernelWatch, watchKernel } from './io/addresses.ts';
 import { jsonSignal } from './io/dump.ts';
@@ -68,9 +71,16 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     parts.heard(group, to);
     pins.heard(group, to);
     announcer.heard(group, to);
+    foreign.heard(to);
   };
   const announcer = createAnnouncer({ log, instances: () => keeper.supervise().running?.instances ?? [] });
   const states = createVrrpStates({ log, wallNow, onState, onConflict: announcer.conflict, onChange });
+  const faults = createAdvertFaults({ problems, now });
+  const held = () =>
+    (keeper.supervise().running?.instances ?? []).filter(
+      ({ group }) => states.current().get(group)?.state === 'MASTER',
+    );
+  const foreign = createForeignHolders({ log, problems, held });
   const signal = await jsonSignal();
   const keeper = createKeeper({
     config,
@@ -79,6 +89,11 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     owned,
     states,
     history,
+    onSays(text) {
+      const clue = readClue(text);
+      if (clue) history.hear(clue);
+      faults.hear(text);
+    },
     parts,
     pins,
     jsonSignal: signal,
