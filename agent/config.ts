@@ -32,6 +32,9 @@ export interface Paths {
   readonly managers: string;
   readonly owned: string;
   readonly history: string;
+  /** What the renewer of leases is told, and what it says. */
+  readonly leases: string;
+  readonly leaseStats: string;
 }
 
 export interface AgentConfig {
@@ -45,6 +48,8 @@ export interface AgentConfig {
   readonly paths: Paths;
   /** False only in tests, as the negative control of the hand-over before a stop. */
   readonly handOver: boolean;
+  /** Seconds that a held address outlives whoever renews it. Null: no leases; init.sh reads the same variable. */
+  readonly leaseSeconds: number | null;
   /** The descriptor on which PID 1 holds the lock of the state directory. */
   readonly lockFd: number | null;
   /** PATH, for keepalived. */
@@ -85,6 +90,7 @@ export function readConfig(env: Env): AgentConfig {
       readDirectory(env, 'STATE_DIR', '/var/lib/swarm-vip'),
     ),
     handOver: env['TEST_NO_HAND_OVER'] !== '1',
+    leaseSeconds: readLease(env),
     lockFd: /^\d{1,3}$/.test(env['AGENT_LOCK_FD'] ?? '') ? Number(env['AGENT_LOCK_FD']) : null,
     searchPath: env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
     notes: coordinators.notes,
@@ -98,6 +104,14 @@ function readPort(env: Env): number {
     throw new SettingError('AGENT_PORT', `"${text}"`, 'Write a port number, 1 to 65535.');
   }
   return port;
+}
+
+function readLease(env: Env): number | null {
+  const text = env['LEASE']?.trim() || '4s';
+  if (text === 'off') return null;
+  const seconds = Number(/^(\d{1,2})s?$/.exec(text)?.[1]);
+  if (seconds >= 2 && seconds <= 60) return seconds;
+  throw new SettingError('LEASE', `"${text}"`, 'Write whole seconds from 2s to 60s, or off.');
 }
 
 /** The paths go into keepalived.conf and command lines, hence the narrow alphabet. */
@@ -127,5 +141,7 @@ function pathsOf(runDir: string, stateDir: string): Paths {
     managers: `${stateDir}/managers.json`,
     owned: `${stateDir}/owned.json`,
     history: `${stateDir}/history.json`,
+    leases: `${runDir}/leases`,
+    leaseStats: `${runDir}/lease.stats`,
   };
 }

@@ -71,6 +71,16 @@ watch_heartbeat() {
   done
 }
 
+# Leases on held addresses are renewed beside Node, so that nothing that befalls Node takes an address away.
+keep_leases() {
+  trap - TERM INT
+  while :; do
+    perl "$(dirname "$0")/lease.pl" "$RUN_DIR"
+    say error "the renewer of leases ended with code $?: starts it again"
+    sleep 0.1
+  done
+}
+
 # Waits for the end of a process; a stop signal cuts one wait short. Leaves the exit code in $code.
 wait_for_agent() {
   while :; do
@@ -116,6 +126,7 @@ finish() {
 
 mkdir -p "$RUN_DIR" && chmod 700 "$RUN_DIR"
 take_lock
+[ "${LEASE:-}" = off ] || keep_leases &
 # The pause before a restart, in tenths of a second: 2, 4, 8 … 50, and 2 again after a minute of life.
 pause=2
 while :; do

@@ -15,7 +15,7 @@ import { type AgentConfig, readConfig } from './config.ts';
 import { visibleInterfaces } from './core/kernel.ts';
 import { buildReport } from './core/report.ts';
 import { createHandOver } from './hand-over.ts';
-import { run } from './io/run.ts';
+import { readKeepalivedVersion } from './io/keepalived-process.ts';
 import { createRenderer } from './io/template.ts';
 import { createLinks, type Links } from './links.ts';
 import { createNodeSide, type Events } from './node-side.ts';
@@ -63,7 +63,10 @@ async function main(): Promise<void> {
     holds: (group) => states.current().get(group)?.state === 'MASTER',
     onChange,
   });
-  events.onKernelChange = applier.reconsider;
+  events.onKernelChange = () => {
+    applier.reconsider();
+    node.holding.look();
+  };
 
   const report = (): Report => {
     const { phase, restarts, running } = keeper.supervise();
@@ -107,6 +110,8 @@ async function main(): Promise<void> {
       dump: keeper.dump,
       links: links.status,
       fifo: states.counters,
+      holding: node.holding.counters,
+      leases: node.leases.stats,
       agentVersion: version,
       keepalivedVersion,
       now,
@@ -118,6 +123,7 @@ async function main(): Promise<void> {
   const leave = async (signal: string) => {
     if (leaving) return handOver.hasten();
     leaving = true;
+    node.holding.stop();
     log.info({ event: 'stopping', signal }, 'hands over, stops keepalived and ends');
     clearTimeout(coldStart);
     // A dead keepalived has nothing to hand over, whatever it said last.
@@ -125,6 +131,7 @@ async function main(): Promise<void> {
     await keeper.leave();
     history.flush();
     parts.stop();
+    node.leases.stop();
     reporter.stop();
     // The last word, "nothing runs here", lets the coordinators forget this node at once.
     reporter.resend();
@@ -168,11 +175,6 @@ function beat(file: string): void {
   };
   write();
   setInterval(write, heartbeatPeriodMs);
-}
-
-async function readKeepalivedVersion(): Promise<string> {
-  const { stdout, stderr } = await run('keepalived', ['--version'], 5_000);
-  return /Keepalived v(\S+)/.exec(`${stderr}${stdout}`)?.[1] ?? 'unknown';
 }
 
 function helloFrame(config: AgentConfig, keepalivedVersion: string): Hello {
