@@ -19,12 +19,17 @@ export interface Paths {
   /** A candidate, while keepalived tests it. */
   readonly configTest: string;
   readonly applied: string;
+  /** The same, before the assignment that is being carried out. */
+  readonly appliedBefore: string;
+  /** Assignments that an earlier life of the agent may have died of. */
+  readonly suspects: string;
   readonly pid: string;
   readonly vrrpPid: string;
   readonly logFifo: string;
   readonly notifyFifo: string;
   readonly dump: string;
   readonly heartbeat: string;
+  readonly hung: string;
   readonly pauseDir: string;
   readonly liveDir: string;
   /** On the volume. */
@@ -50,6 +55,10 @@ export interface AgentConfig {
   readonly handOver: boolean;
   /** Seconds that a held address outlives whoever renews it. Null: no leases; init.sh reads the same variable. */
   readonly leaseSeconds: number | null;
+  /** How the last life of the agent ended, as PID 1 saw it. */
+  readonly lastExit: number | null;
+  /** Only in tests: an assignment with this group ends the agent, after so many milliseconds. */
+  readonly crashOn: { readonly group: string; readonly afterMs: number } | null;
   /** The descriptor on which PID 1 holds the lock of the state directory. */
   readonly lockFd: number | null;
   /** PATH, for keepalived. */
@@ -90,8 +99,10 @@ export function readConfig(env: Env): AgentConfig {
       readDirectory(env, 'STATE_DIR', '/var/lib/swarm-vip'),
     ),
     handOver: env['TEST_NO_HAND_OVER'] !== '1',
+    lastExit: readNumber(env['AGENT_LAST_EXIT']),
+    crashOn: readCrashOn(env['TEST_CRASH_ON_GROUP']),
     leaseSeconds: readLease(env),
-    lockFd: /^\d{1,3}$/.test(env['AGENT_LOCK_FD'] ?? '') ? Number(env['AGENT_LOCK_FD']) : null,
+    lockFd: readNumber(env['AGENT_LOCK_FD']),
     searchPath: env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
     notes: coordinators.notes,
   };
@@ -104,6 +115,16 @@ function readPort(env: Env): number {
     throw new SettingError('AGENT_PORT', `"${text}"`, 'Write a port number, 1 to 65535.');
   }
   return port;
+}
+
+/** From PID 1. */
+function readNumber(text = ''): number | null {
+  return /^\d{1,3}$/.test(text) ? Number(text) : null;
+}
+
+function readCrashOn(text = ''): AgentConfig['crashOn'] {
+  const [group = '', afterMs = '0'] = text.split(' ');
+  return group === '' ? null : { group, afterMs: Number(afterMs) };
 }
 
 function readLease(env: Env): number | null {
@@ -129,12 +150,15 @@ function pathsOf(runDir: string, stateDir: string): Paths {
     config: `${runDir}/keepalived.conf`,
     configTest: `${runDir}/keepalived.conf.test`,
     applied: `${runDir}/applied.json`,
+    appliedBefore: `${runDir}/applied-before.json`,
+    suspects: `${runDir}/suspects.json`,
     pid: `${runDir}/keepalived.pid`,
     vrrpPid: `${runDir}/vrrp.pid`,
     logFifo: `${runDir}/keepalived.log.fifo`,
     notifyFifo: `${runDir}/notify.fifo`,
     dump: `${runDir}/keepalived.json`,
     heartbeat: `${runDir}/heartbeat`,
+    hung: `${runDir}/hung`,
     pauseDir: `${runDir}/pause`,
     liveDir: `${runDir}/live`,
     assignment: `${stateDir}/assignment.json`,

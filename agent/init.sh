@@ -65,6 +65,7 @@ watch_heartbeat() {
     last=$beat
     if [ "$misses" -ge "$watch_misses" ]; then
       say error "the agent hangs: kills it"
+      : >"$RUN_DIR/hung"
       kill -KILL "$1" 2>/dev/null
       return
     fi
@@ -154,6 +155,7 @@ while :; do
     sleep 0.1
     n=$((n + 1))
   done
+  export AGENT_LAST_EXIT="$code"
   pause=$((pause * 2))
   [ "$pause" -gt 50 ] && pause=50
 done

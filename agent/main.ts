@@ -20,8 +20,8 @@ import { createRenderer } from './io/template.ts';
 import { createLinks, type Links } from './links.ts';
 import { createNodeSide, type Events } from './node-side.ts';
 import { createPages, notServed } from './pages.ts';
+import { createQuarantine } from './quarantine.ts';
 import { createReporter } from './reporter.ts';
-import { readLastRun } from './run-config.ts';
 
 /** EX_CONFIG of sysexits.h: init.sh does not try again. */
 const exitConfig = 78;
@@ -49,7 +49,8 @@ async function main(): Promise<void> {
   const onChange = () => events.onChange();
   const node = await createNodeSide(config, log, events);
   const { keeper, kernel, store, states, history, parts, problems } = node;
-  const lastRun = readLastRun(config.paths, store);
+  const quarantine = createQuarantine({ config, store, log });
+  const lastRun = quarantine.lastRun();
   await keeper.begin(lastRun);
   const render = createRenderer(new URL('./keepalived.conf.njk', import.meta.url));
   const applier = createApplier({
@@ -58,7 +59,7 @@ async function main(): Promise<void> {
     store,
     keeper,
     render,
-    lastRun,
+    quarantine,
     kernel: kernel.current,
     holds: (group) => states.current().get(group)?.state === 'MASTER',
     onChange,

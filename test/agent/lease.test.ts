@@ -58,7 +58,7 @@ function moveProcesses(pid: number, group: string): void {
 }
 /** The old hierarchy's freezer or the unified one. */
 const unified = existsSync('/sys/fs/cgroup/cgroup.controllers');
-const cgroup = `/sys/fs/cgroup/${unified ? '' : 'freezer/'}svl${process.pid}`;
+const cgroup = `/sys/fs/cgroup/${unified ? '' : 'freezer/'}svalease${process.pid}`;
 const setFrozen = (frozen: boolean) =>
   unified
     ? writeFileSync(`${cgroup}/cgroup.freeze`, frozen ? '1' : '0')
