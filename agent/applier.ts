@@ -3,12 +3,14 @@ import type { Log } from '../shared/io/log.ts';
 import { type Assignment, compareGenerations, type Generation, type Report } from '../shared/protocol.ts';
 import type { AgentConfig } from './config.ts';
 import { absentSources, type KernelInterface } from './core/kernel.ts';
+import type { SupervisePhase } from './core/supervise.ts';
 import { resolveTransition } from './core/transition.ts';
 import { configView } from './core/view.ts';
 import { testConfig } from './io/config-test.ts';
 import { AssignmentFile, type StateStore } from './io/state-store.ts';
 import type { RenderConfig } from './io/template.ts';
 import type { Keeper } from './keeper.ts';
+import type { Quarantine } from './quarantine.ts';
 import { createRunConfig, type RunConfig } from './run-config.ts';
 
 export interface Applier {
@@ -29,8 +31,7 @@ export interface ApplierDeps {
   readonly store: StateStore;
   readonly keeper: Keeper;
   readonly render: RenderConfig;
-  /** What the last life of the agent ran, on this start of the container. */
-  readonly lastRun: RunConfig | undefined;
+  readonly quarantine: Quarantine;
   readonly kernel: () => readonly KernelInterface[];
   /** keepalived is MASTER of the group. */
   readonly holds: (group: string) => boolean;
@@ -38,11 +39,17 @@ export interface ApplierDeps {
 }
 
 export function createApplier(deps: ApplierDeps): Applier {
-  const { config, log, store, keeper, render } = deps;
-  const cached = newerOf(readCached(store, config), deps.lastRun);
+  const { config, log, store, keeper, render, quarantine } = deps;
+  const kept = readCached(store, config);
+  const cached = newerOf(
+    kept && !quarantine.isPoison(kept.instances) ? kept : undefined,
+    quarantine.lastRun(),
+  );
   let newest: Generation = cached ?? { epoch: 0, counter: 0 };
   let desired: Assignment | undefined;
   let rejected: Report['rejected'] = null;
+  /** The newest one, when it has ended earlier lives of the agent. */
+  let poison: Report['rejected'] = null;
   let working = false;
   let again = false;
   let nonce = 0;
@@ -101,6 +108,7 @@ export function createApplier(deps: ApplierDeps): Applier {
       keeper.want(next);
     }
     if (!testing) keep();
+    if (instances.some(({ group }) => group === config.crashOn?.group)) crash(config.crashOn?.afterMs);
     deps.onChange();
   };
 
@@ -120,6 +128,14 @@ export function createApplier(deps: ApplierDeps): Applier {
       }
     }
     working = false;
+    quarantine.settled(() => !busyPhases.includes(keeper.supervise().phase));
+    deps.onChange();
+  };
+
+  const refuse = (generation: Generation) => {
+    if (poison && compareGenerations(poison, generation) === 0) return;
+    poison = { ...generation, reason: poisonReason };
+    log.error({ event: 'quarantined', generation }, poisonReason);
     deps.onChange();
   };
 
@@ -130,6 +146,12 @@ export function createApplier(deps: ApplierDeps): Applier {
       if (order < 0) return false;
       if (order === 0 && desired && compareGenerations(desired, assignment) === 0) return true;
       newest = { epoch, counter };
+      if (quarantine.isPoison(instances)) {
+        refuse(newest);
+        return true;
+      }
+      poison = null;
+      quarantine.open(instances);
       desired = assignment;
       log.info({ event: 'assigned', generation: newest, instances: instances.length }, 'new assignment');
       void work();
@@ -138,7 +160,8 @@ export function createApplier(deps: ApplierDeps): Applier {
     useCached() {
       if (desired || !cached) return;
       desired = cached;
-      const { epoch, counter } = cached;
+      const { epoch, counter, instances } = cached;
+      quarantine.open(instances);
       log.info(
         { event: 'cached', generation: { epoch, counter } },
         'no assignment has come: the kept one is used',
@@ -159,12 +182,25 @@ export function createApplier(deps: ApplierDeps): Applier {
       if (appeared || decides || (rejected && names !== interfaces)) void work();
       interfaces = names;
     },
-    rejected: () => rejected,
+    rejected: () => poison ?? rejected,
     idle() {
       if (!desired || desired.instances.length > 0 || keeper.supervise().phase !== 'stopped') return null;
       return { epoch: desired.epoch, counter: desired.counter };
     },
   };
+}
+
+const busyPhases: readonly SupervisePhase[] = ['starting', 'gating', 'reloading', 'stopping'];
+
+const poisonReason =
+  'the agent ended twice while it carried this out: refused, the node goes on with what it runs. ' +
+  'Remedy: change the configuration of its groups, report the "bug" line of the log';
+
+/** As a bug would, outside every catch. */
+function crash(afterMs: number | undefined): void {
+  setTimeout(() => {
+    throw new Error('TEST_CRASH_ON_GROUP');
+  }, afterMs);
 }
 
 /** Another node id means another cluster, whose generations count from elsewhere: then the file says nothing. */

@@ -19,12 +19,17 @@ export interface Paths {
   /** A candidate, while keepalived tests it. */
   readonly configTest: string;
   readonly applied: string;
+  /** The same, before the assignment that is being carried out. */
+  readonly appliedBefore: string;
+  /** Assignments that an earlier life of the agent may have died of. */
+  readonly suspects: string;
   readonly pid: string;
   readonly vrrpPid: string;
   readonly logFifo: string;
   readonly notifyFifo: string;
   readonly dump: string;
   readonly heartbeat: string;
+  readonly hung: string;
   readonly pauseDir: string;
   readonly liveDir: string;
   /** On the volume. */
@@ -32,6 +37,9 @@ export interface Paths {
   readonly managers: string;
   readonly owned: string;
   readonly history: string;
+  /** What the renewer of leases is told, and what it says. */
+  readonly leases: string;
+  readonly leaseStats: string;
 }
 
 export interface AgentConfig {
@@ -45,6 +53,12 @@ export interface AgentConfig {
   readonly paths: Paths;
   /** False only in tests, as the negative control of the hand-over before a stop. */
   readonly handOver: boolean;
+  /** Seconds that a held address outlives whoever renews it. Null: no leases; init.sh reads the same variable. */
+  readonly leaseSeconds: number | null;
+  /** How the last life of the agent ended, as PID 1 saw it. */
+  readonly lastExit: number | null;
+  /** Only in tests: an assignment with this group ends the agent, after so many milliseconds. */
+  readonly crashOn: { readonly group: string; readonly afterMs: number } | null;
   /** The descriptor on which PID 1 holds the lock of the state directory. */
   readonly lockFd: number | null;
   /** PATH, for keepalived. */
@@ -85,7 +99,10 @@ export function readConfig(env: Env): AgentConfig {
       readDirectory(env, 'STATE_DIR', '/var/lib/swarm-vip'),
     ),
     handOver: env['TEST_NO_HAND_OVER'] !== '1',
-    lockFd: /^\d{1,3}$/.test(env['AGENT_LOCK_FD'] ?? '') ? Number(env['AGENT_LOCK_FD']) : null,
+    lastExit: readNumber(env['AGENT_LAST_EXIT']),
+    crashOn: readCrashOn(env['TEST_CRASH_ON_GROUP']),
+    leaseSeconds: readLease(env),
+    lockFd: readNumber(env['AGENT_LOCK_FD']),
     searchPath: env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
     notes: coordinators.notes,
   };
@@ -98,6 +115,24 @@ function readPort(env: Env): number {
     throw new SettingError('AGENT_PORT', `"${text}"`, 'Write a port number, 1 to 65535.');
   }
   return port;
+}
+
+/** From PID 1. */
+function readNumber(text = ''): number | null {
+  return /^\d{1,3}$/.test(text) ? Number(text) : null;
+}
+
+function readCrashOn(text = ''): AgentConfig['crashOn'] {
+  const [group = '', afterMs = '0'] = text.split(' ');
+  return group === '' ? null : { group, afterMs: Number(afterMs) };
+}
+
+function readLease(env: Env): number | null {
+  const text = env['LEASE']?.trim() || '4s';
+  if (text === 'off') return null;
+  const seconds = Number(/^(\d{1,2})s?$/.exec(text)?.[1]);
+  if (seconds >= 2 && seconds <= 60) return seconds;
+  throw new SettingError('LEASE', `"${text}"`, 'Write whole seconds from 2s to 60s, or off.');
 }
 
 /** The paths go into keepalived.conf and command lines, hence the narrow alphabet. */
@@ -115,17 +150,22 @@ function pathsOf(runDir: string, stateDir: string): Paths {
     config: `${runDir}/keepalived.conf`,
     configTest: `${runDir}/keepalived.conf.test`,
     applied: `${runDir}/applied.json`,
+    appliedBefore: `${runDir}/applied-before.json`,
+    suspects: `${runDir}/suspects.json`,
     pid: `${runDir}/keepalived.pid`,
     vrrpPid: `${runDir}/vrrp.pid`,
     logFifo: `${runDir}/keepalived.log.fifo`,
     notifyFifo: `${runDir}/notify.fifo`,
     dump: `${runDir}/keepalived.json`,
     heartbeat: `${runDir}/heartbeat`,
+    hung: `${runDir}/hung`,
     pauseDir: `${runDir}/pause`,
     liveDir: `${runDir}/live`,
     assignment: `${stateDir}/assignment.json`,
     managers: `${stateDir}/managers.json`,
     owned: `${stateDir}/owned.json`,
     history: `${stateDir}/history.json`,
+    leases: `${runDir}/leases`,
+    leaseStats: `${runDir}/lease.stats`,
   };
 }

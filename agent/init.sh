@@ -65,9 +65,20 @@ watch_heartbeat() {
     last=$beat
     if [ "$misses" -ge "$watch_misses" ]; then
       say error "the agent hangs: kills it"
+      : >"$RUN_DIR/hung"
       kill -KILL "$1" 2>/dev/null
       return
     fi
+  done
+}
+
+# Leases on held addresses are renewed beside Node, so that nothing that befalls Node takes an address away.
+keep_leases() {
+  trap - TERM INT
+  while :; do
+    perl "$(dirname "$0")/lease.pl" "$RUN_DIR"
+    say error "the renewer of leases ended with code $?: starts it again"
+    sleep 0.1
   done
 }
 
@@ -116,6 +127,7 @@ finish() {
 
 mkdir -p "$RUN_DIR" && chmod 700 "$RUN_DIR"
 take_lock
+[ "${LEASE:-}" = off ] || keep_leases &
 # The pause before a restart, in tenths of a second: 2, 4, 8 … 50, and 2 again after a minute of life.
 pause=2
 while :; do
@@ -143,6 +155,7 @@ while :; do
     sleep 0.1
     n=$((n + 1))
   done
+  export AGENT_LAST_EXIT="$code"
   pause=$((pause * 2))
   [ "$pause" -gt 50 ] && pause=50
 done

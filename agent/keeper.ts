@@ -224,6 +224,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       // Nothing says with what it runs: then everything it has is new to us, and the next assignment replaces it.
       const found = lastRun ?? { ...createRunConfig({ epoch: 0, counter: 0 }, [], '', 0), key: 'unknown' };
       state = adoptedSupervise(found, now());
+      owned.record(found.instances);
       pins.adopt(found.instances);
       parts.adopt(found);
       log.info({ event: 'adopted', generation: found.generation }, 'took over the running keepalived');

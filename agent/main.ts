@@ -15,13 +15,13 @@ import { type AgentConfig, readConfig } from './config.ts';
 import { visibleInterfaces } from './core/kernel.ts';
 import { buildReport } from './core/report.ts';
 import { createHandOver } from './hand-over.ts';
-import { run } from './io/run.ts';
+import { readKeepalivedVersion } from './io/keepalived-process.ts';
 import { createRenderer } from './io/template.ts';
 import { createLinks, type Links } from './links.ts';
 import { createNodeSide, type Events } from './node-side.ts';
 import { createPages, notServed } from './pages.ts';
+import { createQuarantine } from './quarantine.ts';
 import { createReporter } from './reporter.ts';
-import { readLastRun } from './run-config.ts';
 
 /** EX_CONFIG of sysexits.h: init.sh does not try again. */
 const exitConfig = 78;
@@ -49,7 +49,8 @@ async function main(): Promise<void> {
   const onChange = () => events.onChange();
   const node = await createNodeSide(config, log, events);
   const { keeper, kernel, store, states, history, parts, problems } = node;
-  const lastRun = readLastRun(config.paths, store);
+  const quarantine = createQuarantine({ config, store, log });
+  const lastRun = quarantine.lastRun();
   await keeper.begin(lastRun);
   const render = createRenderer(new URL('./keepalived.conf.njk', import.meta.url));
   const applier = createApplier({
@@ -58,12 +59,15 @@ async function main(): Promise<void> {
     store,
     keeper,
     render,
-    lastRun,
+    quarantine,
     kernel: kernel.current,
     holds: (group) => states.current().get(group)?.state === 'MASTER',
     onChange,
   });
-  events.onKernelChange = applier.reconsider;
+  events.onKernelChange = () => {
+    applier.reconsider();
+    node.holding.look();
+  };
 
   const report = (): Report => {
     const { phase, restarts, running } = keeper.supervise();
@@ -107,6 +111,8 @@ async function main(): Promise<void> {
       dump: keeper.dump,
       links: links.status,
       fifo: states.counters,
+      holding: node.holding.counters,
+      leases: node.leases.stats,
       agentVersion: version,
       keepalivedVersion,
       now,
@@ -118,6 +124,7 @@ async function main(): Promise<void> {
   const leave = async (signal: string) => {
     if (leaving) return handOver.hasten();
     leaving = true;
+    node.holding.stop();
     log.info({ event: 'stopping', signal }, 'hands over, stops keepalived and ends');
     clearTimeout(coldStart);
     // A dead keepalived has nothing to hand over, whatever it said last.
@@ -125,6 +132,7 @@ async function main(): Promise<void> {
     await keeper.leave();
     history.flush();
     parts.stop();
+    node.leases.stop();
     reporter.stop();
     // The last word, "nothing runs here", lets the coordinators forget this node at once.
     reporter.resend();
@@ -168,11 +176,6 @@ function beat(file: string): void {
   };
   write();
   setInterval(write, heartbeatPeriodMs);
-}
-
-async function readKeepalivedVersion(): Promise<string> {
-  const { stdout, stderr } = await run('keepalived', ['--version'], 5_000);
-  return /Keepalived v(\S+)/.exec(`${stderr}${stdout}`)?.[1] ?? 'unknown';
 }
 
 function helloFrame(config: AgentConfig, keepalivedVersion: string): Hello {

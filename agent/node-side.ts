@@ -7,12 +7,14 @@ import { readClue } from './core/clue.ts';
 import type { Change } from './core/history.ts';
 import { createForeignHolders } from './foreign-holders.ts';
 import { createHistory, type HistoryKeeper } from './history.ts';
+import { createHoldingWatch, type HoldingWatch } from './holding.ts';
 import { type KernelWatch, watchKernel } from './io/addresses.ts';
 import { jsonSignal } from './io/dump.ts';
 import { createProblems, type Problems } from './io/problems.ts';
 import { createStateStore, type StateStore } from './io/state-store.ts';
 import { createTrackFiles } from './io/track-file.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
+import { createLeases, type Leases } from './leases.ts';
 import { createOwnedAddresses, type OwnedAddresses } from './owned-addresses.ts';
 import { createParts, type Parts } from './parts.ts';
 import { createPins } from './pins.ts';
@@ -30,6 +32,8 @@ export interface NodeSide {
   readonly history: HistoryKeeper;
   readonly parts: Parts;
   readonly keeper: Keeper;
+  readonly leases: Leases;
+  readonly holding: HoldingWatch;
 }
 
 /** What the node's side tells; bound once the rest of the agent stands. */
@@ -52,7 +56,8 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
   const interfaceUp = (name: string) => kernel.current().some((link) => link.name === name && link.up);
   const files = createTrackFiles(paths.pauseDir, paths.liveDir);
   const parts = createParts({ files, log, problems, now, wallNow, interfaceUp, onChange });
-  const owned = createOwnedAddresses(paths.owned, { store, kernel, log });
+  const leases = createLeases(config, { log, problems });
+  const owned = createOwnedAddresses(paths.owned, { store, kernel, leases, log });
   const pins = createPins({ owned, kernel, log });
   const history = createHistory({
     file: paths.history,
@@ -72,6 +77,7 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     pins.heard(group, to);
     announcer.heard(group, to);
     foreign.heard(to);
+    holding.look();
   };
   const announcer = createAnnouncer({ log, instances: () => keeper.supervise().running?.instances ?? [] });
   const states = createVrrpStates({ log, wallNow, onState, onConflict: announcer.conflict, onChange });
@@ -100,6 +106,7 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     now,
     onChange,
   });
+  const holding = createHoldingWatch({ log, problems, kernel, states, keeper, now });
   await kernel.refresh();
-  return { problems, store, kernel, owned, states, history, parts, keeper };
+  return { problems, store, kernel, owned, states, history, parts, keeper, leases, holding };
 }

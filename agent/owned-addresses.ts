@@ -5,8 +5,9 @@ import { addressesOf, type PlacedAddress } from './core/anchor.ts';
 import { orphansOf } from './core/kernel.ts';
 import { type KernelWatch, removeAddresses } from './io/addresses.ts';
 import { OwnedFile, type StateStore } from './io/state-store.ts';
+import type { Leases } from './leases.ts';
 
-type Instances = Parameters<typeof addressesOf>[0];
+type Instances = Parameters<Leases['add']>[0];
 
 export interface OwnedAddresses {
   /** Before keepalived may add them: a crash in between leaves a record too much, never one too few. */
@@ -21,9 +22,14 @@ export interface OwnedAddresses {
 
 export function createOwnedAddresses(
   file: string,
-  deps: { readonly store: StateStore; readonly kernel: KernelWatch; readonly log: Log },
+  deps: {
+    readonly store: StateStore;
+    readonly kernel: KernelWatch;
+    readonly leases: Leases;
+    readonly log: Log;
+  },
 ): OwnedAddresses {
-  const { store, kernel, log } = deps;
+  const { store, kernel, leases, log } = deps;
   let owned: readonly PlacedAddress[] = store.read(file, OwnedFile)?.addresses ?? [];
   const recordPlaced = (addresses: readonly PlacedAddress[]) => {
     const known = new Set(owned.map(keyOf));
@@ -33,7 +39,10 @@ export function createOwnedAddresses(
     store.write(file, { addresses: owned });
   };
   return {
-    record: (instances) => recordPlaced(addressesOf(instances)),
+    record(instances) {
+      recordPlaced(addressesOf(instances));
+      leases.add(instances);
+    },
     recordPlaced,
     forget(addresses) {
       const gone = new Set(addresses.map(keyOf));
@@ -41,6 +50,7 @@ export function createOwnedAddresses(
       store.write(file, { addresses: owned });
     },
     async sweep(keep) {
+      leases.only(keep);
       const kept = new Set(addressesOf(keep).map(keyOf));
       if (keep.length > 0) for (const placed of owned) if (placed.pin) kept.add(keyOf(placed));
       const candidates = owned.filter((placed) => !kept.has(keyOf(placed)));

@@ -4,7 +4,7 @@ import type { Problem } from '../shared/problem.ts';
 import type { Report } from '../shared/protocol.ts';
 import type { LinkStatus } from './io/coordinator-link.ts';
 import type { Dump } from './io/dump.ts';
-import { renderMetrics } from './io/metrics.ts';
+import { type MetricsInput, renderMetrics } from './io/metrics.ts';
 
 /** Scrapes within this time share one dump: a dump is a signal to keepalived. */
 const dumpAgeMs = 5000;
@@ -15,6 +15,8 @@ export interface PagesDeps {
   readonly dump: () => Promise<Dump | undefined>;
   readonly links: () => ReadonlyMap<string, LinkStatus>;
   readonly fifo: () => { readonly unknownLines: number; readonly lowerMasters: number };
+  readonly holding: () => MetricsInput['holding'];
+  readonly leases: () => MetricsInput['leases'];
   readonly agentVersion: string;
   readonly keepalivedVersion: string;
   readonly now: () => number;
@@ -32,6 +34,8 @@ export function createPages(deps: PagesDeps): Routes {
         dump: deps.isUp() ? await dumps() : undefined,
         links: deps.links(),
         fifo: deps.fifo(),
+        holding: deps.holding(),
+        leases: deps.leases(),
         agentVersion: deps.agentVersion,
         keepalivedVersion: deps.keepalivedVersion,
       }),

@@ -44,8 +44,8 @@ const LastRun = v.object({
 });
 
 /** What the last life of the agent gave to keepalived. An unsettled one may not have arrived: it is sent again. */
-export function readLastRun(paths: Paths, store: StateStore): RunConfig | undefined {
-  const last = store.read(paths.applied, LastRun);
+export function readLastRun(file: string, store: StateStore): RunConfig | undefined {
+  const last = store.read(file, LastRun);
   if (!last) return undefined;
   const config = createRunConfig(last.generation, last.instances, last.text, 0);
   return last.settled ? config : { ...config, key: 'unsettled' };

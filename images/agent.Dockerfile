@@ -20,7 +20,7 @@ RUN apt-get update \
     iproute2 iputils-arping keepalived ndisc6 \
   && rm -rf /var/lib/apt/lists/* /etc/keepalived/*
 COPY --from=build /src/dist/agent.js /src/dist/agent.js.map /src/dist/keepalived.conf.njk /opt/swarm-vip/
-COPY agent/init.sh /opt/swarm-vip/init.sh
+COPY agent/init.sh agent/lease.pl /opt/swarm-vip/
 # Node resolves the bundle as a module by the nearest package.json.
 RUN echo '{"type":"module"}' >/opt/swarm-vip/package.json
 ENV NODE_ENV=production

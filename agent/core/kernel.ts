@@ -98,3 +98,10 @@ export function defaultRouteInterface(route4: string, route6: string): string | 
   );
   return lowest(v4) ?? lowest(v6);
 }
+
+/** A line of `ip -o monitor` about an address that is known to be there: at most its lifetime or its flags are new. */
+export function isRenewal(line: string, kernel: readonly KernelInterface[]): boolean {
+  const [, name, address] = /^(?:\[ADDR\])?\d+: (\S+) +inet6? (\S+) /.exec(line) ?? [];
+  const link = kernel.find((candidate) => candidate.name === name);
+  return link?.addresses.some((entry) => text(entry) === address) ?? false;
+}

@@ -5,7 +5,8 @@ import * as v from 'valibot';
 import type { Log } from '../../shared/io/log.ts';
 import { canonicalAddress, InterfaceName } from '../../shared/words.ts';
 import type { PlacedAddress } from '../core/anchor.ts';
-import { defaultRouteInterface, type KernelInterface } from '../core/kernel.ts';
+import { defaultRouteInterface, isRenewal, type KernelInterface } from '../core/kernel.ts';
+import { createLineSplitter } from './lines.ts';
 import { run, spawnTied } from './run.ts';
 
 const Links = v.array(
@@ -131,8 +132,11 @@ export function watchKernel(log: Log, onChange: () => void): KernelWatch {
   };
 
   let child = spawnTied('ip', ['-o', 'monitor', 'link', 'address']);
+  const heard = createLineSplitter((line) => {
+    if (!isRenewal(line, current)) void look();
+  });
   const listen = () => {
-    child.stdout?.on('data', () => void look());
+    child.stdout?.on('data', heard);
     child.stderr?.on('data', (data) =>
       log.debug({ event: 'ip-monitor', text: String(data) }, 'ip monitor says'),
     );

@@ -8,6 +8,7 @@ import { closeSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { AgentConfig, Paths } from '../config.ts';
 import { ensureFifo, openReader, openReadWrite, readLines } from './fifo.ts';
+import { run } from './run.ts';
 
 export interface KeepalivedProcess {
   /** Attaches to a keepalived that runs with our configuration file. False when there is none. */
@@ -94,6 +95,11 @@ export function createKeepalivedProcess(
 function keepalivedArguments(paths: Paths): string[] {
   // Foreground, log to stderr with detail, no syslog, VRRP only.
   return ['-n', '-l', '-D', '-G', '-P', '-f', paths.config, '-p', paths.pid, '-r', paths.vrrpPid];
+}
+
+export async function readKeepalivedVersion(): Promise<string> {
+  const { stdout, stderr } = await run('keepalived', ['--version'], 5_000);
+  return /Keepalived v(\S+)/.exec(`${stderr}${stdout}`)?.[1] ?? 'unknown';
 }
 
 interface Found {

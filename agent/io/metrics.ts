@@ -2,6 +2,7 @@
 // (mehdy/keepalived-exporter), so that its dashboards and alerts go on working; ours begin with swarm_vip_agent_.
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { Report } from '../../shared/protocol.ts';
+import type { LeaseStats } from '../core/lease.ts';
 import type { LinkStatus } from './coordinator-link.ts';
 import type { Dump } from './dump.ts';
 
@@ -31,6 +32,9 @@ export interface MetricsInput {
   readonly dump: Dump | undefined;
   readonly links: ReadonlyMap<string, LinkStatus>;
   readonly fifo: { readonly unknownLines: number; readonly lowerMasters: number };
+  readonly holding: { readonly swept: number; readonly repaired: number };
+  /** Undefined without leases. */
+  readonly leases: LeaseStats | undefined;
   readonly agentVersion: string;
   readonly keepalivedVersion: string;
 }
@@ -46,6 +50,7 @@ export function renderMetrics(input: MetricsInput): Promise<string> {
   gauge('keepalived_up', 'Status').set(input.up ? 1 : 0);
   instanceSeries(input, gauge, counter);
   agentSeries(input, gauge, counter);
+  addressSeries(input, counter);
   const [registry] = registers;
   return registry ? registry.metrics() : Promise.resolve('');
 }
@@ -117,4 +122,21 @@ function agentSeries(input: MetricsInput, gauge: MakeGauge, counter: MakeCounter
   counter('swarm_vip_agent_lower_master_adverts_total', 'Adverts of a second master of lower priority').inc(
     fifo.lowerMasters,
   );
+}
+
+function addressSeries({ holding, leases }: MetricsInput, counter: MakeCounter): void {
+  const count = (name: string, help: string, value: number) => counter(name, help).inc(value);
+  count(
+    'swarm_vip_agent_addresses_swept_total',
+    'Addresses removed that keepalived did not hold',
+    holding.swept,
+  );
+  count(
+    'swarm_vip_agent_address_repairs_total',
+    'Times keepalived had to be made to see that an address was missing',
+    holding.repaired,
+  );
+  if (!leases) return;
+  count('swarm_vip_agent_lease_renewals_total', 'Leases renewed on held addresses', leases.renewed);
+  count('swarm_vip_agent_lease_renewer_starts_total', 'Lives of the renewer of leases', leases.starts);
 }

@@ -114,7 +114,8 @@ export async function bundleAgent(): Promise<string> {
   });
   writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
   copyFileSync(join(root, 'agent/keepalived.conf.njk'), join(directory, 'keepalived.conf.njk'));
-  copyFileSync(join(root, 'agent/init.sh'), join(directory, 'init.sh'));
+  for (const script of ['init.sh', 'lease.pl'])
+    copyFileSync(join(root, 'agent', script), join(directory, script));
   return directory;
 }
 

@@ -37,7 +37,11 @@ export async function watchFinely(
       const holders = new Set(before);
       let overlapMs = 0;
       let sinceMs: number | null = null;
+      const moves: string[] = [];
       for (const { ms, host, added } of events) {
+        // A renewed lease is news to the kernel alone.
+        if (holders.has(host) === added) continue;
+        moves.push(`${added ? '+' : '-'}${host}`);
         if (added) holders.add(host);
         else holders.delete(host);
         if (sinceMs !== null) overlapMs = Math.max(overlapMs, ms - sinceMs);
@@ -50,7 +54,7 @@ export async function watchFinely(
         longestGapMs: a.gapMs,
         controlGapMs: b.gapMs,
         overlapMs: Math.round(overlapMs * 100) / 100,
-        moves: events.map(({ host, added }) => `${added ? '+' : '-'}${host}`).join(' '),
+        moves: moves.join(' '),
       };
     },
   };

@@ -88,8 +88,8 @@ export function watchHolders(hosts: readonly Host[], address = `${vip}/32`): { s
   };
 }
 
-/** Every change of an address on the host's eth0 since the call, from the kernel. */
-export function watchAddresses(bench: Bench, host: Host): { stop(): Promise<string[]> } {
+/** Every address that came or went on the host since the call, from the kernel; on demand leases and renewals, too. */
+export function watchAddresses(bench: Bench, host: Host, leases = false): { stop(): Promise<string[]> } {
   const child = bench.spawnIn(host, 'ip', '-o', 'monitor', 'address');
   let text = '';
   child.stdout?.on('data', (data) => {
@@ -101,7 +101,12 @@ export function watchAddresses(bench: Bench, host: Host): { stop(): Promise<stri
       await sleep(50);
       child.kill('SIGTERM');
       await closed;
-      return text.split('\n').filter((line) => line !== '');
+      // keepalived adds without a lease.
+      return text
+        .split('\n')
+        .filter(
+          (line) => line !== '' && (leases || line.startsWith('Deleted') || !line.includes(' dynamic ')),
+        );
     },
   };
 }
