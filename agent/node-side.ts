@@ -2,10 +2,12 @@
 import type { Log } from '../shared/io/log.ts';
 import { createAdvertFaults } from './advert-faults.ts';
 import { createAnnouncer } from './announcer.ts';
+import type { Checks } from './checks.ts';
 import type { AgentConfig } from './config.ts';
 import { readClue } from './core/clue.ts';
 import type { Change } from './core/history.ts';
 import { createForeignHolders } from './foreign-holders.ts';
+import { createHealth } from './health.ts';
 import { createHistory, type HistoryKeeper } from './history.ts';
 import { type KernelWatch, watchKernel } from './io/addresses.ts';
 import { jsonSignal } from './io/dump.ts';
@@ -13,6 +15,7 @@ import { createProblems, type Problems } from './io/problems.ts';
 import { createStateStore, type StateStore } from './io/state-store.ts';
 import { createTrackFiles } from './io/track-file.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
+import type { Notifier } from './notify.ts';
 import { createOwnedAddresses, type OwnedAddresses } from './owned-addresses.ts';
 import { createParts, type Parts } from './parts.ts';
 import { createPins } from './pins.ts';
@@ -29,6 +32,8 @@ export interface NodeSide {
   readonly states: VrrpStates;
   readonly history: HistoryKeeper;
   readonly parts: Parts;
+  readonly checks: Checks;
+  readonly notifier: Notifier;
   readonly keeper: Keeper;
 }
 
@@ -51,7 +56,14 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
   });
   const interfaceUp = (name: string) => kernel.current().some((link) => link.name === name && link.up);
   const files = createTrackFiles(paths.pauseDir, paths.liveDir);
-  const parts = createParts({ files, log, problems, now, wallNow, interfaceUp, onChange });
+  const { checks, notifier } = createHealth({
+    ...{ config, log, problems, now, wallNow, onChange },
+    random: Math.random,
+    stateOf: (group) => states.current().get(group)?.state ?? 'INIT',
+    instances: () => keeper.supervise().loading?.instances,
+    onVerdict: (group) => parts.checked(group),
+  });
+  const parts = createParts({ files, checks, log, problems, now, wallNow, interfaceUp, onChange });
   const owned = createOwnedAddresses(paths.owned, { store, kernel, log });
   const pins = createPins({ owned, kernel, log });
   const history = createHistory({
@@ -65,7 +77,9 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     send: (text) => events.send(text),
   });
   const onState = (change: Change, source: 'fifo' | 'dump') => {
-    const { group, to } = change;
+    const { group, from, to, priority } = change;
+    // What a restarted agent finds as it was is no change.
+    if (source === 'fifo' || from !== 'INIT') notifier.changed(group, to, priority);
     if (source === 'fifo') history.changed(change);
     else history.found(change);
     parts.heard(group, to);
@@ -101,5 +115,5 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     onChange,
   });
   await kernel.refresh();
-  return { problems, store, kernel, owned, states, history, parts, keeper };
+  return { problems, store, kernel, owned, states, history, parts, checks, notifier, keeper };
 }

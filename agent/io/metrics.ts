@@ -108,6 +108,7 @@ function agentSeries(input: MetricsInput, gauge: MakeGauge, counter: MakeCounter
     paused.set({ group: instance.group }, instance.pause ? 1 : 0);
     held.set({ group: instance.group }, instance.held.length);
   }
+  checkSeries(report, gauge);
   const { restarts } = report.keepalived;
   counter('swarm_vip_agent_keepalived_restarts_total', 'Times keepalived ended by itself').inc(restarts);
   gauge('swarm_vip_agent_problems', 'Problems on this node').set(report.problems.length);
@@ -117,4 +118,17 @@ function agentSeries(input: MetricsInput, gauge: MakeGauge, counter: MakeCounter
   counter('swarm_vip_agent_lower_master_adverts_total', 'Adverts of a second master of lower priority').inc(
     fifo.lowerMasters,
   );
+}
+
+/** A check that has not run yet has no value. */
+function checkSeries({ instances }: Report, gauge: MakeGauge): void {
+  const labels = ['group', 'check'];
+  const up = gauge('swarm_vip_check_up', '1 while the health check passes', labels);
+  const duration = gauge('swarm_vip_check_duration_seconds', 'Time that its last run took', labels);
+  for (const { group, checks = [] } of instances) {
+    for (const { name: check, up: passes, durationMs } of checks) {
+      if (passes !== null) up.set({ group, check }, passes ? 1 : 0);
+      if (durationMs !== null) duration.set({ group, check }, durationMs / 1000);
+    }
+  }
 }
