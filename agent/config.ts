@@ -61,7 +61,11 @@ export interface AgentConfig {
   readonly crashOn: { readonly group: string; readonly afterMs: number } | null;
   /** The descriptor on which PID 1 holds the lock of the state directory. */
   readonly lockFd: number | null;
-  /** PATH, for keepalived. */
+  /** Scripts of checks and notifications. */
+  readonly checksDir: string;
+  /** For checks of the engine and of containers; need not be there. */
+  readonly engineSocket: string;
+  /** PATH, for keepalived and scripts. */
   readonly searchPath: string;
   /** Settings read otherwise than written. */
   readonly notes: readonly string[];
@@ -95,14 +99,16 @@ export function readConfig(env: Env): AgentConfig {
     metricsListen: readListen(env, 'METRICS_LISTEN', 9165),
     logLevel: readLogLevel(env),
     paths: pathsOf(
-      readDirectory(env, 'RUN_DIR', '/run/swarm-vip'),
-      readDirectory(env, 'STATE_DIR', '/var/lib/swarm-vip'),
+      readPath(env, 'RUN_DIR', '/run/swarm-vip'),
+      readPath(env, 'STATE_DIR', '/var/lib/swarm-vip'),
     ),
     handOver: env['TEST_NO_HAND_OVER'] !== '1',
     lastExit: readNumber(env['AGENT_LAST_EXIT']),
     crashOn: readCrashOn(env['TEST_CRASH_ON_GROUP']),
     leaseSeconds: readLease(env),
     lockFd: readNumber(env['AGENT_LOCK_FD']),
+    checksDir: readPath(env, 'CHECKS_DIR', '/etc/swarm-vip/checks'),
+    engineSocket: readPath(env, 'ENGINE_SOCKET', '/var/run/docker.sock'),
     searchPath: env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
     notes: coordinators.notes,
   };
@@ -136,7 +142,7 @@ function readLease(env: Env): number | null {
 }
 
 /** The paths go into keepalived.conf and command lines, hence the narrow alphabet. */
-function readDirectory(env: Env, variable: string, fallback: string): string {
+function readPath(env: Env, variable: string, fallback: string): string {
   const path = env[variable]?.trim() || fallback;
   if (!/^\/[A-Za-z0-9_./-]{1,200}$/.test(path)) {
     throw new SettingError(variable, `"${path}"`, 'Write an absolute path of letters, digits, _ . - and /.');

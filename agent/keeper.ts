@@ -96,6 +96,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       );
       if (state.phase === 'backing-off') history.crashed(states.current());
       if (state.phase === 'backing-off' || state.phase === 'stopped') states.keepOnly(new Set());
+      if (state.phase === 'stopped') parts.idle();
     }
     // The coordinator's word about peers counts at once, also for an instance that needs no reload.
     if (state.wanted && state.wanted !== before.wanted) {

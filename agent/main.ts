@@ -26,6 +26,8 @@ import { createReporter } from './reporter.ts';
 /** EX_CONFIG of sysexits.h: init.sh does not try again. */
 const exitConfig = 78;
 const heartbeatPeriodMs = 1000;
+/** How long a stop waits for notify scripts: PID 1 allows 8 s in all, a hand-over takes up to 6.3. */
+const lastWordsMs = 500;
 /** How long a cold start waits for a coordinator before it uses what it was told last. */
 const coldStartMs = 3000;
 
@@ -81,6 +83,7 @@ async function main(): Promise<void> {
       restarts,
       states: states.current(),
       pauses: parts.current(),
+      checks: node.checks.results(),
       problems: problems.all(),
     });
   };
@@ -133,6 +136,7 @@ async function main(): Promise<void> {
     history.flush();
     parts.stop();
     node.leases.stop();
+    await node.notifier.finish(lastWordsMs);
     reporter.stop();
     // The last word, "nothing runs here", lets the coordinators forget this node at once.
     reporter.resend();

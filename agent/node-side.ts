@@ -2,10 +2,12 @@
 import type { Log } from '../shared/io/log.ts';
 import { createAdvertFaults } from './advert-faults.ts';
 import { createAnnouncer } from './announcer.ts';
+import type { Checks } from './checks.ts';
 import type { AgentConfig } from './config.ts';
 import { readClue } from './core/clue.ts';
 import type { Change } from './core/history.ts';
 import { createForeignHolders } from './foreign-holders.ts';
+import { createHealth } from './health.ts';
 import { createHistory, type HistoryKeeper } from './history.ts';
 import { createHoldingWatch, type HoldingWatch } from './holding.ts';
 import { type KernelWatch, watchKernel } from './io/addresses.ts';
@@ -15,6 +17,7 @@ import { createStateStore, type StateStore } from './io/state-store.ts';
 import { createTrackFiles } from './io/track-file.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
 import { createLeases, type Leases } from './leases.ts';
+import type { Notifier } from './notify.ts';
 import { createOwnedAddresses, type OwnedAddresses } from './owned-addresses.ts';
 import { createParts, type Parts } from './parts.ts';
 import { createPins } from './pins.ts';
@@ -31,6 +34,8 @@ export interface NodeSide {
   readonly states: VrrpStates;
   readonly history: HistoryKeeper;
   readonly parts: Parts;
+  readonly checks: Checks;
+  readonly notifier: Notifier;
   readonly keeper: Keeper;
   readonly leases: Leases;
   readonly holding: HoldingWatch;
@@ -55,7 +60,14 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
   });
   const interfaceUp = (name: string) => kernel.current().some((link) => link.name === name && link.up);
   const files = createTrackFiles(paths.pauseDir, paths.liveDir);
-  const parts = createParts({ files, log, problems, now, wallNow, interfaceUp, onChange });
+  const { checks, notifier } = createHealth({
+    ...{ config, log, problems, now, wallNow, onChange },
+    random: Math.random,
+    stateOf: (group) => states.current().get(group)?.state ?? 'INIT',
+    instances: () => keeper.supervise().loading?.instances,
+    onVerdict: (group) => parts.checked(group),
+  });
+  const parts = createParts({ files, checks, log, problems, now, wallNow, interfaceUp, onChange });
   const leases = createLeases(config, { log, problems });
   const owned = createOwnedAddresses(paths.owned, { store, kernel, leases, log });
   const pins = createPins({ owned, kernel, log });
@@ -70,7 +82,9 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     send: (text) => events.send(text),
   });
   const onState = (change: Change, source: 'fifo' | 'dump') => {
-    const { group, to } = change;
+    const { group, from, to, priority } = change;
+    // What a restarted agent finds as it was is no change.
+    if (source === 'fifo' || from !== 'INIT') notifier.changed(group, to, priority);
     if (source === 'fifo') history.changed(change);
     else history.found(change);
     parts.heard(group, to);
@@ -108,5 +122,18 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
   });
   const holding = createHoldingWatch({ log, problems, kernel, states, keeper, now });
   await kernel.refresh();
-  return { problems, store, kernel, owned, states, history, parts, keeper, leases, holding };
+  return {
+    problems,
+    store,
+    kernel,
+    owned,
+    states,
+    history,
+    parts,
+    checks,
+    notifier,
+    keeper,
+    leases,
+    holding,
+  };
 }

@@ -2,13 +2,15 @@
 // follows into the two track files that keepalived watches (io/track-file.ts). Never a reload.
 import type { Log } from '../shared/io/log.ts';
 import type { AssignedInstance, Generation, Pause, VrrpState } from '../shared/protocol.ts';
+import type { Checks } from './checks.ts';
+import { type FoundFiles, pauseOf, trackValues } from './core/checks-verdict.ts';
 import type { Order } from './core/history.ts';
 import { deafProblem, inUseProblem } from './core/join-problem.ts';
 import {
   beginPart,
   deadlineMs,
   isPaused,
-  liveValue,
+  lowestValue,
   type Part,
   type PartEvent,
   partDetail,
@@ -34,6 +36,10 @@ export interface Parts {
   update(orders: Orders): void;
   /** keepalived runs exactly these; all others are forgotten. */
   settled(orders: Orders): void;
+  /** keepalived runs nothing any more: nothing is to be checked. */
+  idle(): void;
+  /** Something other than before follows from the checks of a group. */
+  checked(group: string): void;
   /** keepalived has spoken. */
   heard(group: string, state: VrrpState): void;
   /** The agent is about to stop: holders yield, all others stand aside. */
@@ -54,6 +60,7 @@ export interface Orders {
 
 export interface PartsDeps {
   readonly files: TrackFiles;
+  readonly checks: Checks;
   readonly log: Log;
   readonly problems: Problems;
   readonly now: () => number;
@@ -73,7 +80,7 @@ interface Entry {
 }
 
 export function createParts(deps: PartsDeps): Parts {
-  const { files, log, problems, now } = deps;
+  const { files, checks, log, problems, now } = deps;
   const entries = new Map<string, Entry>();
 
   const clearProblems = (group: string) => {
@@ -95,8 +102,10 @@ export function createParts(deps: PartsDeps): Parts {
     clearProblems(group);
   };
 
-  const write = ({ instance, part, basePriority }: Entry) =>
-    files.write(instance.group, isPaused(part), liveValue(part, basePriority));
+  const write = ({ instance: { group }, part, basePriority }: Entry) => {
+    const { paused, live } = trackValues(part, basePriority, checks.verdict(group));
+    files.write(group, paused, live);
+  };
 
   const feed = (entry: Entry, event: PartEvent) => {
     if (entries.get(entry.instance.group) !== entry) return;
@@ -130,7 +139,8 @@ export function createParts(deps: PartsDeps): Parts {
     const { phase } = entry.part;
     const words = { group, from: before?.phase, to: phase, by: cause };
     entry.evidence?.stop();
-    entry.evidence = phase === 'joining' ? gather(entry) : undefined;
+    entry.evidence = undefined;
+    if (phase === 'joining') look(entry);
     if (phase !== 'joining') clearProblems(group);
     if (!isPaused(entry.part) && before && isPaused(before)) {
       const afterMs = Math.round(now() - before.sinceMs);
@@ -145,6 +155,12 @@ export function createParts(deps: PartsDeps): Parts {
     problems.set(inUseProblem(group, partDetail(part)));
   };
 
+  /** What is found before the checks have spoken would be old when they have. */
+  const look = (entry: Entry) => {
+    const ready = checks.verdict(entry.instance.group).pending.length === 0;
+    if (ready) entry.evidence ??= gather(entry);
+  };
+
   const gather = (entry: Entry) =>
     gatherEvidence(entry.instance, {
       log,
@@ -154,8 +170,9 @@ export function createParts(deps: PartsDeps): Parts {
       onDeaf: (why) => problems.set(deafProblem(entry.instance.group, why)),
     });
 
-  const add = (instance: AssignedInstance, part: Part) => {
+  const add = (instance: AssignedInstance, part: Part, found?: FoundFiles) => {
     forget(instance.group);
+    checks.run(instance, found);
     const entry: Entry = {
       instance,
       part,
@@ -168,8 +185,8 @@ export function createParts(deps: PartsDeps): Parts {
     follow(entry, undefined, 'begin');
   };
 
-  const begin = (instance: AssignedInstance, generation: Generation) =>
-    add(instance, beginPart(termsOf(instance, generation), now()));
+  const begin = (instance: AssignedInstance, generation: Generation, found?: FoundFiles) =>
+    add(instance, beginPart(termsOf(instance, generation), now()), found);
 
   const forgetOthers = (groups: ReadonlySet<string>) => {
     for (const group of [...entries.keys()]) if (!groups.has(group)) forget(group);
@@ -185,9 +202,10 @@ export function createParts(deps: PartsDeps): Parts {
     },
     adopt({ instances, generation }) {
       for (const instance of instances) {
-        const { paused, lowered } = files.read(instance.group);
-        if (paused) begin(instance, generation);
-        else add(instance, runningPart(termsOf(instance, generation), lowered, now()));
+        const found = files.read(instance.group);
+        const terms = termsOf(instance, generation);
+        if (found.paused) begin(instance, generation, found);
+        else add(instance, runningPart(terms, found.live === lowestValue, now()), found);
       }
     },
     update({ instances, generation }) {
@@ -199,17 +217,28 @@ export function createParts(deps: PartsDeps): Parts {
         // Until the reload is done keepalived may add to either.
         entry.basePriority = Math.min(entry.basePriority, instance.priority);
         entry.evidence?.update(instance);
+        checks.run(instance);
         feed(entry, { kind: 'terms', terms: termsOf(instance, generation) });
       }
     },
     settled({ instances }) {
-      forgetOthers(new Set(instances.map((instance) => instance.group)));
+      const groups = new Set(instances.map((instance) => instance.group));
+      forgetOthers(groups);
+      checks.keepOnly(groups);
       for (const { group, priority } of instances) {
         const entry = entries.get(group);
         if (!entry) continue;
         entry.basePriority = priority;
         write(entry);
       }
+    },
+    idle: () => checks.keepOnly(new Set()),
+    checked(group) {
+      const entry = entries.get(group);
+      if (!entry) return;
+      write(entry);
+      if (entry.part.phase === 'joining') look(entry);
+      deps.onChange();
     },
     heard(group, state) {
       const entry = entries.get(group);
@@ -222,8 +251,8 @@ export function createParts(deps: PartsDeps): Parts {
       [...entries.values()].filter(({ part }) => part.phase === 'yielding').map(({ instance }) => instance),
     current() {
       const paused = [...entries].flatMap(([group, { part, sinceWallMs }]): [string, Pause][] => {
-        const reason = pauseReason(part);
-        return reason === null ? [] : [[group, { reason, detail: partDetail(part), sinceMs: sinceWallMs }]];
+        const pause = pauseOf(part, sinceWallMs, checks.verdict(group));
+        return pause ? [[group, pause]] : [];
       });
       return new Map(paused);
     },
@@ -236,10 +265,11 @@ export function createParts(deps: PartsDeps): Parts {
     },
     isPaused(group) {
       const entry = entries.get(group);
-      return entry !== undefined && isPaused(entry.part);
+      return entry !== undefined && trackValues(entry.part, 0, checks.verdict(group)).paused;
     },
     stop() {
       for (const group of [...entries.keys()]) forget(group);
+      checks.keepOnly(new Set());
     },
   };
 }

@@ -1,6 +1,7 @@
 // The frames between agent and coordinator, one schema each; PROTOCOL.md says what they mean and when they are sent.
 // Unknown fields are ignored, unknown types are refused with a close code.
 import * as v from 'valibot';
+import { CheckResult, Checks, maxChecks, Script } from './checks.ts';
 import { Problem } from './problem.ts';
 import {
   Address,
@@ -67,6 +68,8 @@ export const Instance = v.object({
    * the coordinator can tell who runs what, the password included, without anybody reporting it.
    */
   agreement: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{8}$/))),
+  /** The same for the checks and the notify script, which say nothing to other members. Absent: none. */
+  checksMark: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{8}$/))),
   /** False: a holder keeps the addresses when a higher member returns. Absent: true. */
   preempt: v.optional(v.boolean()),
   /** How long a member that joins leaves a lower holder alone. Absent: 0. */
@@ -109,6 +112,10 @@ export const AssignedInstance = v.object({
   transition: v.optional(v.picklist(['keep', 'hold', 'lead'])),
   /** Whose will it is that this node stands aside or leads, for the history. Changes nothing. */
   order: v.optional(v.pipe(Words, v.maxLength(300))),
+  /** Health checks: run by the agent, never by keepalived. */
+  checks: v.optional(Checks),
+  /** Run on each change of state, with keepalived's arguments. */
+  notify: v.optional(Script),
 });
 export type AssignedInstance = v.InferOutput<typeof AssignedInstance>;
 
@@ -117,7 +124,7 @@ export type VrrpState = v.InferOutput<typeof VrrpState>;
 
 /** Why an instance is held back (keepalived shows FAULT), in the agent's words. */
 export const Pause = v.object({
-  reason: v.picklist(['joining', 'address-in-use', 'standing-aside', 'transition']),
+  reason: v.picklist(['joining', 'address-in-use', 'standing-aside', 'transition', 'check']),
   detail: Words,
   sinceMs: count,
 });
@@ -132,6 +139,8 @@ export const RunningInstance = v.object({
   pause: v.nullable(Pause),
   /** Which of `addresses` the kernel has on this node right now. */
   held: list(VirtualAddress, 512),
+  /** Absent: it has none. */
+  checks: v.optional(list(CheckResult, maxChecks)),
 });
 export type RunningInstance = v.InferOutput<typeof RunningInstance>;
 

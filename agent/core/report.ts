@@ -1,4 +1,5 @@
 // Everything the agent knows → the one report that every manager gets.
+import type { CheckResult } from '../../shared/checks.ts';
 import { type Problem, problemKey } from '../../shared/problem.ts';
 import type {
   AssignedInstance,
@@ -33,6 +34,7 @@ export interface ReportInput {
   readonly restarts: number;
   readonly states: ReadonlyMap<string, InstanceState>;
   readonly pauses: ReadonlyMap<string, Pause>;
+  readonly checks: ReadonlyMap<string, readonly CheckResult[]>;
   readonly problems: readonly Problem[];
 }
 
@@ -55,8 +57,18 @@ export function buildReport(input: ReportInput): Report {
 
 function runningInstance(instance: AssignedInstance, input: ReportInput): RunningInstance {
   const known = input.states.get(instance.group);
-  // Secrets stay here, orders are the coordinator's own.
-  const { password: _p, peersConfirmed: _c, standAside: _s, transition: _t, order: _o, ...shown } = instance;
+  const checks = input.checks.get(instance.group) ?? [];
+  // Secrets stay here, also those in headers of checks; orders are the coordinator's own.
+  const {
+    password: _p,
+    checks: _h,
+    notify: _n,
+    peersConfirmed: _c,
+    standAside: _s,
+    transition: _t,
+    order: _o,
+    ...shown
+  } = instance;
   return {
     ...shown,
     state: known?.state ?? 'INIT',
@@ -64,5 +76,6 @@ function runningInstance(instance: AssignedInstance, input: ReportInput): Runnin
     effectivePriority: known?.priority ?? instance.priority,
     pause: input.pauses.get(instance.group) ?? null,
     held: heldAddresses(input.kernel, instance),
+    ...(checks.length === 0 ? {} : { checks: [...checks] }),
   };
 }

@@ -113,6 +113,7 @@ function agentSeries(input: MetricsInput, gauge: MakeGauge, counter: MakeCounter
     paused.set({ group: instance.group }, instance.pause ? 1 : 0);
     held.set({ group: instance.group }, instance.held.length);
   }
+  checkSeries(report, gauge);
   const { restarts } = report.keepalived;
   counter('swarm_vip_agent_keepalived_restarts_total', 'Times keepalived ended by itself').inc(restarts);
   gauge('swarm_vip_agent_problems', 'Problems on this node').set(report.problems.length);
@@ -139,4 +140,17 @@ function addressSeries({ holding, leases }: MetricsInput, counter: MakeCounter):
   if (!leases) return;
   count('swarm_vip_agent_lease_renewals_total', 'Leases renewed on held addresses', leases.renewed);
   count('swarm_vip_agent_lease_renewer_starts_total', 'Lives of the renewer of leases', leases.starts);
+}
+
+/** A check that has not run yet has no value. */
+function checkSeries({ instances }: Report, gauge: MakeGauge): void {
+  const labels = ['group', 'check'];
+  const up = gauge('swarm_vip_check_up', '1 while the health check passes', labels);
+  const duration = gauge('swarm_vip_check_duration_seconds', 'Time that its last run took', labels);
+  for (const { group, checks = [] } of instances) {
+    for (const { name: check, up: passes, durationMs } of checks) {
+      if (passes !== null) up.set({ group, check }, passes ? 1 : 0);
+      if (durationMs !== null) duration.set({ group, check }, durationMs / 1000);
+    }
+  }
 }

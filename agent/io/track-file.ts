@@ -2,13 +2,14 @@
 //   pause/GROUP   1: held back (keepalived shows FAULT), 0: takes part
 //   live/GROUP    what is added to the base priority right now
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import type { FoundFiles } from '../core/checks-verdict.ts';
 import { writeWhole } from './state-store.ts';
 
 export interface TrackFiles {
   /** @param live undefined: as it is */
   write(group: string, paused: boolean, live: number | undefined): void;
   /** What an earlier life of the agent wrote. Anything but a clear 0 counts as paused: the safe reading. */
-  read(group: string): { readonly paused: boolean; readonly lowered: boolean };
+  read(group: string): FoundFiles;
   keepOnly(groups: ReadonlySet<string>): void;
 }
 
@@ -30,7 +31,7 @@ export function createTrackFiles(pauseDir: string, liveDir: string): TrackFiles 
     },
     read: (group) => ({
       paused: readNumber(`${pauseDir}/${group}`) !== 0,
-      lowered: (readNumber(`${liveDir}/${group}`) ?? 0) < 0,
+      live: readNumber(`${liveDir}/${group}`),
     }),
     keepOnly(groups) {
       for (const dir of both) {

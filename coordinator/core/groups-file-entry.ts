@@ -3,6 +3,7 @@ import { defaultIntervalMs } from '../../shared/timers.ts';
 import { familyOf, type GroupName } from '../../shared/words.ts';
 import { parseDurationMs } from './duration.ts';
 import type { Group, Tier } from './groups.ts';
+import { readChecks, readScript } from './groups-file-checks.ts';
 import type { Defaults, GroupEntry } from './groups-schema.ts';
 import { bendInterval, type Complaint, readAddress, readInterface, readPassword } from './groups-values.ts';
 import { type Expression, readExpression } from './placement.ts';
@@ -40,6 +41,7 @@ export function groupFromEntry(entry: Entry, context: FieldContext): Group | und
   const password = readAuth(entry.auth, context);
   const version = readVersion(entry.version, password, context);
   const wishes = [...addresses].flatMap(([address, wish]) => (wish === undefined ? [] : [[address, wish]]));
+  const checks = readChecks(entry.checks ?? [], (it, ...more) => context.complain('checks', it, ...more));
   const delayMs =
     entry.preempt_delay === undefined ? 0 : readDelay(parseDurationMs(entry.preempt_delay) ?? 0, context);
   return {
@@ -69,6 +71,8 @@ export function groupFromEntry(entry: Entry, context: FieldContext): Group | und
     ...(wishes.length > 0 ? { addressInterfaces: Object.fromEntries(wishes) } : {}),
     ...(entry.track_interfaces ? { trackInterfaces: [...new Set(entry.track_interfaces)] } : {}),
     ...(entry.garp && Object.keys(entry.garp).length > 0 ? { garp: readGarp(entry.garp) } : {}),
+    ...(checks.length > 0 ? { checks } : {}),
+    ...(entry.notify === undefined ? {} : { notify: readScript(entry.notify) }),
   };
 }
 

@@ -223,6 +223,7 @@ function insteadOf(path: Path, code = ''): string {
   if (field === undefined || field === 'members' || field === 'tiers') return notServed;
   if (field === 'addresses')
     return more.length > 0 ? 'this address is left out, the others are served' : notServed;
+  if (field === 'checks' && more.length > 0) return 'this check is left out, the rest of the group is served';
   return field === 'auth' ? 'no password is used' : 'the key is left out, the rest of the group is served';
 }
 

@@ -7,7 +7,7 @@ import { readable } from './readable.ts';
 /** A problem of the file, for people and for editors. */
 export type FileProblem = Problem & { line: number; column: number; path: Path };
 
-/** A fault as a problem; a value beside a password is never shown. */
+/** A fault as a problem; a value that is or stands beside a password is never shown. */
 export function fileProblem(
   source: string,
   { code, at, path, value, message, remedy }: Fault,
@@ -15,7 +15,9 @@ export function fileProblem(
   group?: string,
   severity: Problem['severity'] = 'error',
 ): FileProblem {
-  const secret = path.includes('auth') || path.includes('password');
+  const secret =
+    ['auth', 'password', 'headers'].some((key) => path.includes(key)) ||
+    (path.includes('url') && value?.includes('@') === true);
   const place = path.length === 0 ? '' : `, ${readable(path.join('.'))}`;
   return {
     code,

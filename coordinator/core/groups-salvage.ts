@@ -37,8 +37,8 @@ export function salvage<T>({ schema, root, tree, path, source, instead, group }:
     const { code, message, remedy } = words(issue, within, keysAt(schema, within));
     const missing = issue.received === 'undefined';
     const value = missing || typeof issue.input === 'object' ? undefined : readable(String(issue.input));
-    // An address that says too much or too little goes as a whole; everything else goes by itself.
-    const remove = within[0] === 'addresses' ? within.slice(0, 2) : within;
+    // An address or a check that says too much or too little goes as a whole; everything else goes by itself.
+    const remove = within[0] === 'addresses' || within[0] === 'checks' ? within.slice(0, 2) : within;
     const fault = { code, at: placeOf(root, at), path: at, message, remedy, ...(value ? { value } : {}) };
     // A missing key of the group itself has been told by the caller.
     if (!(missing && within.length === 1)) {

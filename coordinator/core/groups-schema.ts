@@ -2,6 +2,7 @@
 // It knows the form of a value; what a value means is decided in groups-file.ts.
 import * as v from 'valibot';
 import { GroupName } from '../../shared/words.ts';
+import { checkKeysAt, checkSchemas } from './checks-schema.ts';
 
 const text = (most: number) => v.pipe(v.string(), v.minLength(1), v.maxLength(most));
 const list = <T extends v.GenericSchema>(item: T, most: number) =>
@@ -118,6 +119,7 @@ const shared = {
     ),
   ),
   garp: v.optional(described(Garp, 'Gratuitous ARP, as in keepalived.conf(5)')),
+  ...checkSchemas,
 };
 
 export const GroupEntry = v.strictObject({
@@ -143,9 +145,7 @@ export const GroupsFile = v.strictObject({
 
 /** Known words of the design that this version cannot do. */
 export const notYet: ReadonlySet<string> = new Set([
-  'checks',
   'follow',
-  'notify',
   'real_servers',
   'routes',
   'virtual_servers',
@@ -158,6 +158,7 @@ export function keysAt(
   path: readonly (string | number)[],
 ): string[] {
   const [field] = path;
+  if (field === 'checks' && path.length > 2) return checkKeysAt(path);
   const inner = path.length < 2 ? undefined : { auth: Auth, garp: Garp, tiers: Tier }[String(field)];
   return Object.keys((inner ?? schema).entries);
 }

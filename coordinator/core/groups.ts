@@ -1,5 +1,6 @@
 // groups.yaml and the operator's env → groups. A group is one virtual router: addresses that move together.
 // Where two define one group, or one address, the first in this order counts: file, older service, younger service.
+import type { Check, Script } from '../../shared/checks.ts';
 import type { Problem } from '../../shared/problem.ts';
 import type { Instance } from '../../shared/protocol.ts';
 import { familyOf, type GroupName } from '../../shared/words.ts';
@@ -47,6 +48,8 @@ export interface Group {
   addressInterfaces?: Readonly<Record<string, string>>;
   trackInterfaces?: string[];
   garp?: NonNullable<Instance['garp']>;
+  checks?: Check[];
+  notify?: Script;
 }
 
 export interface Groups {

@@ -4,6 +4,7 @@ import type { Problem } from '../../shared/problem.ts';
 import type { AssignedInstance, NetworkInterface, Report, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId, Vrid } from '../../shared/words.ts';
 import type { AgentRecord } from './agents.ts';
+import { weightProblems } from './checks-weight.ts';
 import { confirmedDown, possiblyRunning } from './confirmed-down.ts';
 import { type AllGroups, collectGroups, type Group } from './groups.ts';
 import { usableInterfaces } from './interfaces.ts';
@@ -92,6 +93,12 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
     if (againMs !== undefined) looks.push(againMs);
     distribute(step, assignments);
     problems.push(...unreachable(snapshot, group, members, agents));
+    problems.push(
+      ...weightProblems(
+        group,
+        members.flatMap(({ priority }) => priority ?? []),
+      ),
+    );
     planned.push({ group, vrid: vrid as Vrid, members, waiting: step.waiting });
   }
   problems.push(...fromAgents(snapshot, agents));

@@ -18,6 +18,8 @@ export const groupFields = [
   'transport',
   'track_interfaces',
   'garp',
+  'checks',
+  'notify',
 ] as const;
 export type GroupField = (typeof groupFields)[number];
 

@@ -115,7 +115,15 @@ function leavingHolders(
     const running =
       stays.has(node) || !inReach(agents, node) ? undefined : runningInstance(agents, node, group.name);
     if (running?.state !== 'MASTER') continue;
-    const { state: _s, stateSinceMs: _t, effectivePriority: _e, pause: _p, held: _h, ...instance } = running;
+    const {
+      state: _s,
+      stateSinceMs: _t,
+      effectivePriority: _e,
+      pause: _p,
+      held: _h,
+      checks: _c,
+      ...instance
+    } = running;
     const order = 'leaves the group';
     leaving.set(node, {
       ...instance,
@@ -165,7 +173,8 @@ function agreementChange(
       running: running && {
         agreement: running.agreement ?? target,
         state: running.state,
-        paused: running.pause !== null,
+        // A failing check may pass at any moment: that is not held.
+        paused: running.pause !== null && running.pause.reason !== 'check',
       },
     };
   });

@@ -1,4 +1,5 @@
 // Plan + reports → the status document: what /api/v1/status, the CLI and the metrics show. Versioned; fields are only added.
+import type { CheckResult } from '../../shared/checks.ts';
 import type { Problem } from '../../shared/problem.ts';
 import type { Generation, Report, RunningInstance, VrrpState } from '../../shared/protocol.ts';
 import { masterDownMs } from '../../shared/timers.ts';
@@ -29,8 +30,10 @@ export interface MemberStatus extends NodeRef {
   provenance: { member: string; priority: string; interface: string | null; source: string | null };
   /** May take the addresses over: connected, runs what it should, not paused, not in fault. */
   eligible: boolean;
-  /** Why not, in words. */
+  /** Why not, in words; or what takes from its priority. */
   note: string | null;
+  /** How its health checks stand. */
+  checks: CheckResult[];
   /** Chosen by `swarm-vip switchover`. */
   leads: boolean;
   /** The operator's intent that it hold nothing. */
@@ -184,7 +187,8 @@ function memberStatus(
   ref: NodeRef,
 ): MemberStatus {
   const running = runs(record, group);
-  const note = memberNote(record, running, priority !== undefined, drain);
+  const obstacle = memberNote(record, running, priority !== undefined, drain);
+  const checks = (record?.connected && running?.checks) || [];
   return {
     ...ref,
     state: record?.connected ? (running?.state ?? 'NONE') : 'UNKNOWN',
@@ -199,8 +203,9 @@ function memberStatus(
       interface: attachment?.interfaceFrom ?? null,
       source: attachment?.sourceFrom ?? null,
     },
-    eligible: note === null,
-    note,
+    eligible: obstacle === null,
+    note: obstacle ?? weightNote(checks),
+    checks,
     leads,
     drain: drain ? { reason: drain.reason, until: isoTime(drain.untilMs), force: drain.force } : null,
   };
@@ -217,9 +222,17 @@ function memberNote(
   if (!takesPart)
     return record.report ? 'no interface for the address, or in reserve' : 'agent has not reported yet';
   if (!running) return 'assignment not applied yet';
+  if (running.pause?.reason === 'check') return running.pause.detail;
   if (running.pause) return `paused: ${running.pause.detail}`;
   if (running.state === 'FAULT') return 'keepalived reports a fault';
   return null;
+}
+
+/** Failing checks that lower the priority and leave the member in the group. */
+function weightNote(checks: readonly CheckResult[]): string | null {
+  const failing = checks.filter(({ up, weight }) => up === false && weight !== undefined);
+  const words = failing.map(({ name, weight, output }) => `check ${name} fails (${weight}): ${output}`);
+  return words.length === 0 ? null : words.join('; ');
 }
 
 function drainNote(
@@ -275,6 +288,7 @@ const wantedKeys = [
   'addressInterfaces',
   'trackInterfaces',
   'garp',
+  'checksMark',
 ] as const;
 type WantedKey = (typeof wantedKeys)[number] | 'group';
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);

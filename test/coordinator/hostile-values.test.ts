@@ -25,6 +25,7 @@ interface World {
 type Case = [says: string, world: World, code: string, names: string[]];
 
 const field = (line: string) => ({ yaml: `  web:\n    addresses: [10.0.0.100]\n    ${line}\n` });
+const check = (keys: string) => field(`checks: [{${keys}}]`);
 const address = (text: string) => ({ yaml: `  web:\n    addresses: [10.0.0.100, ${text}]\n` });
 const env = (key: string, value: string) => ({ env: { [key]: value } });
 const long = 'x'.repeat(10_000);
@@ -332,8 +333,100 @@ const cases: Case[] = [
     'password-file-missing',
     ['nothing', '--secret-add'],
   ],
-  ['a script', field('notify: "rm -rf /"'), 'not-yet', ['notify', 'line 4']],
-  ['a check', field('checks: [{script: x}]'), 'not-yet', ['checks']],
+  ['a key of the future', field('follow: {service: web}'), 'not-yet', ['follow', 'line 4']],
+  [
+    'a command as notify script',
+    field('notify: "rm -rf /"'),
+    'value-invalid',
+    ['notify', 'line 4', 'rm -rf /'],
+  ],
+  [
+    'a check script with a path',
+    check('script: ../../bin/reboot'),
+    'value-invalid',
+    ['without a path', '../../bin'],
+  ],
+  ['a check script named ..', check('script: ".."'), 'value-invalid', ['checks.0.script']],
+  [
+    'a check script with a newline in an argument',
+    check('script: {file: x, args: ["a\\nb"]}'),
+    'value-invalid',
+    ['this check is left out'],
+  ],
+  ['a check script as a command line', check('script: "sh -c id"'), 'value-invalid', ['sh -c id']],
+  ['a check of two kinds', check('script: x, tcp: {address: "a:1"}'), 'check-invalid', ['tcp and script']],
+  [
+    'a check of no kind',
+    check('interval: 1s'),
+    'check-invalid',
+    ['http, tcp, script, engine, container', 'line 4'],
+  ],
+  ['a check with an unknown key', check('scrpt: x'), 'key-unknown', ['scrpt', 'did you mean script']],
+  [
+    'a check with an unknown key in its kind',
+    check('http: {url: "http://a/", methd: GET}'),
+    'key-unknown',
+    ['methd', 'did you mean method'],
+  ],
+  ['a check of a file', check('http: {url: "file:///etc/shadow"}'), 'value-invalid', ['file:///etc/shadow']],
+  [
+    'a check that splits a request',
+    check('http: {url: "http://a/\\r\\nX: y"}'),
+    'value-invalid',
+    ['http.url'],
+  ],
+  [
+    'a check with a header that splits a request',
+    check('http: {url: "http://a/", headers: {X: "a\\r\\nY: b"}}'),
+    'value-invalid',
+    ['headers.X', 'on one line'],
+  ],
+  [
+    'a container by name and by label',
+    check('container: {name: a, label: b}'),
+    'check-invalid',
+    ['name or label, found both'],
+  ],
+  ['a container by a pattern', check('container: {name: ".*"}'), 'value-invalid', ['.*']],
+  ['an engine that is not', check('engine: false'), 'value-invalid', ['expected true']],
+  ['a check of port 0', check('tcp: {address: "db:0"}'), 'check-invalid', ['1 to 65535', 'db:0']],
+  ['a check of port 99999', check('tcp: {address: "db:99999"}'), 'check-invalid', ['db:99999']],
+  [
+    'a check that sends and expects nothing',
+    check('tcp: {address: "db:1", send: x}'),
+    'check-invalid',
+    ['expect'],
+  ],
+  ['a check each microsecond', check('script: x, interval: 0.001ms'), 'check-invalid', ['100 ms', '0.001ms']],
+  ['a check that may take a year', check('script: x, timeout: 365d'), 'check-invalid', ['600000 ms', '365d']],
+  ['a check with a weight of 0', check('script: x, weight: 0'), 'value-invalid', ['-253 to -1']],
+  ['a check with a weight that is a fault', check('script: x, weight: -254'), 'value-invalid', ['-254']],
+  ['a check that rises never', check('script: x, rise: 0'), 'value-invalid', ['from 1 to 100']],
+  [
+    'a schedule of 61 minutes',
+    check('script: x, schedule: "61 * * * *"'),
+    'check-invalid',
+    ['minute', '61 *'],
+  ],
+  ['a schedule of words', check('script: x, schedule: "@reboot"'), 'value-invalid', ['@reboot']],
+  [
+    'a schedule beside an interval',
+    check('script: x, interval: 1s, schedule: "* * * * *"'),
+    'check-invalid',
+    ['found both'],
+  ],
+  [
+    'two checks of one name',
+    field('checks: [{script: a}, {script: b}]'),
+    'check-invalid',
+    ['each name once', 'checks.1'],
+  ],
+  [
+    'nine checks',
+    field(`checks: [${Array(9).fill('{script: a}').join(',')}]`),
+    'value-invalid',
+    ['at most 8'],
+  ],
   ['an unknown key of 10 kB', field(`"${'k'.repeat(900)}": 1`), 'key-unknown', ['…']],
   ['an alias of nothing', { file: 'groups: {web: *nobody}' }, 'yaml-alias', ['nobody']],
 ];
@@ -386,6 +479,9 @@ describe('hostile values', () => {
       '{password: 0123456}',
       '{password: "secret {word}"}',
       '{pasword: secret}',
+      '{}\n    checks: [{http: {url: "http://me:secret@a/"}}]',
+      '{}\n    checks: [{http: {url: "http://me:secret @a/"}}]',
+      '{}\n    checks: [{http: {url: "http://a/", headers: {Authorization: "secret\\n"}}}]',
     ]) {
       const text = `groups:\n  web:\n    addresses: [10.0.0.100]\n    auth: ${auth}\n`;
       const { problems } = plan(snapshot([member(1)], [], [config(text)]), agents);

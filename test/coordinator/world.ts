@@ -82,7 +82,7 @@ export function report(n: number, instances: RunningInstance[] = [], more: Parti
 
 /** What an agent reports once it runs `assigned`. */
 export function running(assigned: AssignedInstance, more: Partial<RunningInstance> = {}): RunningInstance {
-  const { peersConfirmed: _, password: __, ...instance } = assigned;
+  const { peersConfirmed: _, password: __, checks: _c, notify: _n, ...instance } = assigned;
   return {
     ...instance,
     state: 'BACKUP',

@@ -1,0 +1,33 @@
+// A check as assigned → the thing that runs it once, and what may make it run before its time.
+import type { Check } from '../../../shared/checks.ts';
+import { createContainerProbe, createEngineProbe, watchContainers } from './engine.ts';
+import { createHttpProbe } from './http.ts';
+import type { Probe } from './outcome.ts';
+import { createScriptProbe, type ScriptPlace } from './script.ts';
+import { createTcpProbe } from './tcp.ts';
+
+export interface ProbePlace extends ScriptPlace {
+  /** Of the local Docker Engine, if it is mounted. */
+  readonly engineSocket: string;
+}
+
+/** @param env what a script is told, asked for each run */
+export function createProbe(check: Check, place: ProbePlace, env: () => Record<string, string>): Probe {
+  switch (check.kind) {
+    case 'http':
+      return createHttpProbe(check, place.directory);
+    case 'tcp':
+      return createTcpProbe(check);
+    case 'script':
+      return createScriptProbe(check.script, place, check.timeoutMs, env);
+    case 'engine':
+      return createEngineProbe(check, place.engineSocket);
+    case 'container':
+      return createContainerProbe(check, place.engineSocket);
+  }
+}
+
+/** Returns how to end it. */
+export function watchOccasions(check: Check, { engineSocket }: ProbePlace, look: () => void): () => void {
+  return check.kind === 'container' ? watchContainers(engineSocket, look) : () => undefined;
+}

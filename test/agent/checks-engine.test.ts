@@ -1,0 +1,163 @@
+// Checks by a real Docker Engine of their own: the engine itself, and containers that run, pause, fall ill and end.
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { createContainerProbe, createEngineProbe, watchContainers } from '../../agent/io/checks/engine.ts';
+import type { CheckOf } from '../../shared/checks.ts';
+import { answers } from '../lab/engine.ts';
+import { until } from './bench.ts';
+
+const common = {
+  name: 'x',
+  timing: { intervalMs: 1000, jitterMs: 0 },
+  timeoutMs: 2000,
+  rise: 1,
+  fall: 1,
+} as const;
+
+/** Programs of this machine with their libraries: an image without a registry. */
+function imageTree(directory: string): void {
+  for (const program of ['/bin/sleep', '/bin/ls']) {
+    const libraries = execFileSync('ldd', [program], { encoding: 'utf8' }).match(/\/\S+/g) ?? [];
+    for (const file of [program, ...libraries]) {
+      mkdirSync(join(directory, dirname(file)), { recursive: true });
+      copyFileSync(file, join(directory, file));
+    }
+  }
+}
+
+describe('checks by the engine', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'checks-engine-'));
+  const socket = join(directory, 'docker.sock');
+  let engine: ChildProcess;
+  const docker = (...args: string[]) =>
+    execFileSync('docker', ['-H', `unix://${socket}`, ...args], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  const container = (by: 'name' | 'label', value: string) =>
+    createContainerProbe({ kind: 'container', by, value, ...common } as CheckOf<'container'>, socket)();
+
+  before(async () => {
+    const flags = ['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false'];
+    const places = [
+      '--data-root',
+      join(directory, 'data'),
+      '--exec-root',
+      '/run/docker',
+      '--pidfile',
+      '/run/docker.pid',
+    ];
+    const hide = 'mount --make-rprivate / && mount -t tmpfs tmpfs /run && exec "$@"';
+    const world = ['-m', '-p', '--fork', '--kill-child', '--mount-proc', 'sh', '-c', hide, 'sh'];
+    engine = spawn(
+      'unshare',
+      [
+        ...world,
+        'dockerd',
+        '-H',
+        `unix://${socket}`,
+        '--exec-opt=native.cgroupdriver=cgroupfs',
+        ...places,
+        ...flags,
+      ],
+      { stdio: 'ignore' },
+    );
+    let up = false;
+    await until(
+      'the engine answers',
+      () => {
+        void answers(socket).then((yes) => {
+          up ||= yes;
+        });
+        return up;
+      },
+      30_000,
+    );
+    const tree = join(directory, 'tree');
+    imageTree(tree);
+    execFileSync('sh', ['-c', `tar -C ${tree} -c . | docker -H unix://${socket} import - tiny`], {
+      stdio: 'ignore',
+    });
+    const run = ['run', '-d', '--network', 'none'];
+    docker(...run, '--name', 'plain.1', '--label', 'app=web', 'tiny', '/bin/sleep', '1000');
+    docker(...run, '--name', 'plain-1', 'tiny', '/bin/sleep', '1000');
+    const health = ['--health-cmd', '/bin/ls /sick', '--health-interval', '1s', '--health-retries', '1'];
+    docker(...run, '--name', 'ill', ...health, 'tiny', '/bin/sleep', '1000');
+  });
+  after(() => {
+    engine.kill('SIGKILL');
+    execFileSync(
+      'sh',
+      [
+        '-c',
+        `for i in 1 2 3 4 5 6 7 8 9; do umount -R ${directory}/data 2>/dev/null; rm -rf ${directory} && exit; sleep 0.5; done`,
+      ],
+      { stdio: 'ignore' },
+    );
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it('pass while the engine answers', async () => {
+    const check: CheckOf<'engine'> = { kind: 'engine', ...common };
+    assert.deepEqual(await createEngineProbe(check, socket)(), { passed: true, output: 'OK' });
+    const { passed, fault } = await createEngineProbe(check, join(directory, 'nothing'))();
+    assert.deepEqual([passed, fault?.code], [false, 'check-engine-missing']);
+    assert.match(fault?.remedy ?? '', /mount the engine/);
+  });
+
+  it('pass for a container that runs, by its exact name or a label', async () => {
+    const good = await container('name', 'plain.1');
+    assert.deepEqual([good.passed, /^plain\.1: Up /.test(good.output)], [true, true]);
+    assert.equal((await container('label', 'app=web')).passed, true);
+    assert.equal((await container('label', 'app')).passed, true);
+    for (const [by, value] of [
+      ['name', 'plain'],
+      ['name', 'lain.1'],
+      ['label', 'app=db'],
+    ] as const) {
+      assert.deepEqual(await container(by, value), {
+        passed: false,
+        output: `no container with ${by} ${value}`,
+      });
+    }
+  });
+
+  it('fail for one that is paused, unhealthy or has ended, and the engine says so at once', async () => {
+    await until('ill', () => /unhealthy/.test(docker('ps')), 20_000);
+    assert.match((await container('name', 'ill')).output, /ill: Up .*\(unhealthy\)/);
+    let events = 0;
+    const stop = watchContainers(socket, () => {
+      events += 1;
+    });
+    await until('it watches', () => events >= 1);
+    const told = async (what: string, ...command: string[]) => {
+      const seen = events;
+      docker(...command);
+      await until(`it is told: ${what}`, () => events > seen, 3000);
+    };
+    await told('paused', 'pause', 'plain-1');
+    assert.match((await container('name', 'plain-1')).output, /\(Paused\)/);
+    await told('resumed', 'unpause', 'plain-1');
+    assert.equal((await container('name', 'plain-1')).passed, true);
+    await told('killed', 'kill', 'plain.1');
+    assert.match((await container('name', 'plain.1')).output, /Exited \(137\)/);
+    stop();
+  });
+
+  it('fail in time when the engine hangs', async () => {
+    const pid = Number(
+      execFileSync('pgrep', ['-f', `dockerd -H unix://${socket}`], { encoding: 'utf8' })
+        .split('\n')
+        .filter(Boolean)
+        .at(-1),
+    );
+    process.kill(pid, 'SIGSTOP');
+    const { passed, output } = await container('name', 'plain-1');
+    process.kill(pid, 'SIGCONT');
+    assert.deepEqual([passed, output], [false, 'the engine does not answer within 2000 ms']);
+  });
+});
