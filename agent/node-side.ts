@@ -17,6 +17,7 @@ import { createStateStore, type StateStore } from './io/state-store.ts';
 import { createTrackFiles } from './io/track-file.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
 import { createLeases, type Leases } from './leases.ts';
+import { createNeighbours } from './neighbours.ts';
 import type { Notifier } from './notify.ts';
 import { createOwnedAddresses, type OwnedAddresses } from './owned-addresses.ts';
 import { createParts, type Parts } from './parts.ts';
@@ -54,7 +55,9 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
   const onChange = () => events.onChange();
   const problems = createProblems(log, onChange);
   const store = createStateStore(problems);
+  const neighbours = createNeighbours(log);
   const kernel = watchKernel(log, () => {
+    neighbours.look(kernel.current());
     events.onKernelChange();
     onChange();
   });

@@ -17,7 +17,6 @@ const warnings = [
   /not present in MASTER advert/,
   /not a unicast peer/,
   /TTL\/HL .* not in range/,
-  /with lower priority .* forcing new election/,
   /cannot|can't|unable to|error|failed|not found|does not exist/i,
 ];
 

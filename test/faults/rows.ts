@@ -268,7 +268,7 @@ export const quick: Timing = { minuteMs: 12_000 };
 /** Every node runs a Node process of the agent, and none of them stands still. */
 async function allRun({ lab }: Stage): Promise<true | undefined> {
   const states = await Promise.all(
-    three.map((node) => lab.exec(node, ['sh', '-c', 'pgrep -f /opt/swarm-vip/agent.js | wc -l'])),
+    three.map((node) => lab.exec(node, ['sh', '-c', "pgrep -fc '^[n]ode .*/agent.js'"])),
   );
   return states.every(({ stdout }) => Number(stdout) > 0) || undefined;
 }
