@@ -10,14 +10,18 @@ const delaysMs = [30, 100, 300, 1000];
 
 export interface Announcer {
   heard(group: string, state: VrrpState): void;
+  /** New orders: whether the coordinator sees another holder beside this one. */
+  ordered(instances: readonly AssignedInstance[]): void;
   /** Another member sends adverts as MASTER, too. */
   conflict(group: string): void;
 }
 
 export function createAnnouncer(deps: {
   readonly log: Log;
-  readonly instances: () => readonly AssignedInstance[];
+  /** What keepalived holds as MASTER. */
+  readonly held: () => readonly AssignedInstance[];
 }): Announcer {
+  let contested: ReadonlySet<string> = new Set();
   const timers = new Map<string, NodeJS.Timeout[]>();
 
   const cancel = (group: string) => {
@@ -25,7 +29,7 @@ export function createAnnouncer(deps: {
     timers.delete(group);
   };
   const say = async (group: string) => {
-    const instance = deps.instances().find((candidate) => candidate.group === group);
+    const instance = deps.held().find((candidate) => candidate.group === group);
     if (!instance) return;
     const { code, stderr } = await announce(addressesOn(instance));
     if (code !== 0)
@@ -48,6 +52,14 @@ export function createAnnouncer(deps: {
     heard(group, state) {
       if (state === 'MASTER') schedule(group);
       else cancel(group);
+    },
+    ordered(instances) {
+      const before = contested;
+      contested = new Set(instances.filter((each) => each.contested).map(({ group }) => group));
+      // The other one has stepped down: what clients learnt from it is wrong now.
+      for (const group of before) {
+        if (!contested.has(group) && deps.held().some((each) => each.group === group)) schedule(group);
+      }
     },
     conflict(group) {
       // Adverts of a second master can flood: one round at a time.

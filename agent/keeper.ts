@@ -33,6 +33,8 @@ export interface KeeperDeps {
   readonly owned: OwnedAddresses;
   readonly states: VrrpStates;
   readonly history: Pick<HistoryKeeper, 'crashed'>;
+  /** What is wanted from now on, whether it needs a reload or not. */
+  readonly onOrders: (instances: readonly AssignedInstance[]) => void;
   /** A line of keepalived's log. */
   readonly onSays: (text: string) => void;
   readonly parts: Parts;
@@ -101,6 +103,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     // The coordinator's word about peers counts at once, also for an instance that needs no reload.
     if (state.wanted && state.wanted !== before.wanted) {
       parts.update(state.wanted);
+      deps.onOrders(state.wanted.instances);
       // Nothing to reload, but a next life of the agent must know these orders.
       if (state.phase === 'running' && state.running === state.wanted) enqueueRecord(state.wanted);
     }

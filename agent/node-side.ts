@@ -96,7 +96,7 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     foreign.heard(to);
     holding.look();
   };
-  const announcer = createAnnouncer({ log, instances: () => keeper.supervise().running?.instances ?? [] });
+  const announcer = createAnnouncer({ log, held: () => held() });
   const states = createVrrpStates({ log, wallNow, onState, onConflict: announcer.conflict, onChange });
   const faults = createAdvertFaults({ problems, now });
   const held = () =>
@@ -112,6 +112,7 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     owned,
     states,
     history,
+    onOrders: announcer.ordered,
     onSays(text) {
       const clue = readClue(text);
       if (clue) history.hear(clue);

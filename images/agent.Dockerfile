@@ -24,10 +24,9 @@ COPY agent/init.sh agent/lease.pl /opt/swarm-vip/
 # Node resolves the bundle as a module by the nearest package.json.
 RUN echo '{"type":"module"}' >/opt/swarm-vip/package.json
 ENV NODE_ENV=production
-# The agent touches the heartbeat; no Node process is started to look at it. A dead agent is restarted by init.sh,
-# a hung one by Swarm. The first check, one interval after the start, is what lets Swarm call the task running.
-HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
-  CMD [ $(( $(date +%s) - $(stat -c %Y /run/swarm-vip/heartbeat) )) -lt 15 ]
+# Healthy once the agent has started, so that an update waits for it, and from then on: Swarm answers ill health by
+# killing the container, and with it a keepalived that does its duty. PID 1 restarts an agent that dies or hangs.
+HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD [ -e /run/swarm-vip/heartbeat ]
 ENTRYPOINT ["/bin/sh", "/opt/swarm-vip/init.sh"]
 ARG VERSION=0.0.0
 ARG SOURCE=

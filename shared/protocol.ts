@@ -110,6 +110,11 @@ export const AssignedInstance = v.object({
    * A hold ends by itself on the agent (see timers.ts), so that a coordinator that dies halfway leaves nobody held.
    */
   transition: v.optional(v.picklist(['keep', 'hold', 'lead'])),
+  /**
+   * Another member holds as well, and is told to step down. When that ends, clients may still send to the other one:
+   * this node announces itself again.
+   */
+  contested: v.optional(v.literal(true)),
   /** Whose will it is that this node stands aside or leads, for the history. Changes nothing. */
   order: v.optional(v.pipe(Words, v.maxLength(300))),
   /** Health checks: run by the agent, never by keepalived. */

@@ -67,6 +67,7 @@ function runningInstance(instance: AssignedInstance, input: ReportInput): Runnin
     standAside: _s,
     transition: _t,
     order: _o,
+    contested: _x,
     ...shown
   } = instance;
   return {

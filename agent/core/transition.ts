@@ -47,14 +47,22 @@ function unrelieved({ standAside: _, ...instance }: AssignedInstance): AssignedI
 
 /** As it runs, with the orders and the word about peers of the new assignment. */
 function kept(wanted: AssignedInstance, running: AssignedInstance): AssignedInstance {
-  const { peersConfirmed: _c, standAside: _s, transition: _t, order: _o, ...asItRuns } = running;
-  const { peersConfirmed, standAside, transition, order } = wanted;
+  const {
+    peersConfirmed: _c,
+    standAside: _s,
+    transition: _t,
+    order: _o,
+    contested: _x,
+    ...asItRuns
+  } = running;
+  const { peersConfirmed, standAside, transition, order, contested } = wanted;
   return {
     ...asItRuns,
     peersConfirmed,
     ...(standAside ? { standAside } : {}),
     ...(transition ? { transition } : {}),
     ...(order ? { order } : {}),
+    ...(contested ? { contested } : {}),
   };
 }
 

@@ -112,7 +112,9 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
 }
 
 /** Once it has, there is one holder again, and it joins like any newcomer. */
-function stepDown({ instances }: RolloutStep, { lower }: Conflict): void {
+function stepDown({ instances }: RolloutStep, { upper, lower }: Conflict): void {
+  const winner = instances.get(upper);
+  if (winner) instances.set(upper, { ...winner, contested: true });
   for (const node of lower) {
     const instance = instances.get(node);
     if (!instance) continue;

@@ -29,6 +29,9 @@ const asides = (result: ReturnType<typeof at>) =>
   [1, 2, 3].map((n) => result.assignments.get(id(n))?.[0]?.standAside ?? '-').join(' ');
 const problem = (result: ReturnType<typeof at>) => result.problems.find(({ code }) => code === 'two-holders');
 
+const contested = (result: ReturnType<typeof at>) =>
+  [1, 2, 3].map((n) => (result.assignments.get(id(n))?.[0]?.contested ? 'yes' : '-')).join(' ');
+
 describe('two holders', () => {
   it('are left alone for as long as a hand-over may take, and looked at again in time', () => {
     const early = at(world({ 1: 0, 2: 5_000 }), 5_000 + conflictMs - 1);
@@ -45,6 +48,7 @@ describe('two holders', () => {
     ]) {
       const late = at(world(holders), 5_000 + conflictMs);
       assert.equal(asides(late), '- now -');
+      assert.equal(contested(late), 'yes - -');
       assert.equal(late.againMs, undefined);
       assert.match(problem(late)?.remedy ?? '', /protocol 112/);
     }
