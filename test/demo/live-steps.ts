@@ -24,7 +24,7 @@ type Keys = (vip: string) => Record<string, unknown>;
 const plain: Keys = () => ({});
 
 /** A new version of groups.yaml, in force on every node. */
-export async function define(stage: Stage, keys: Keys = plain): Promise<void> {
+export async function define(stage: Stage, keys: Keys = plain, members = three): Promise<void> {
   const { lab, group, signal } = stage;
   const input = stringify({ groups: { [group]: { addresses: [lab.vip], ...keys(lab.vip) } } });
   const name = `groups-${Date.now()}`;
@@ -34,11 +34,12 @@ export async function define(stage: Stage, keys: Keys = plain): Promise<void> {
     `${name} to be in force`,
     async () => {
       const { config, agents } = await statusOf(lab);
-      return (config?.name === name && agents.every(({ inSync }) => inSync)) || undefined;
+      const current = agents.filter(({ hostname }) => members.includes(hostname));
+      return (config?.name === name && current.every(({ inSync }) => inSync)) || undefined;
     },
     { timeoutMs: patienceMs, everyMs: 200, signal },
   );
-  await ready(stage, three);
+  await ready(stage, members);
 }
 
 /** The README's labels and a plain groups.yaml with `keys`, in force, with node1 holding. */

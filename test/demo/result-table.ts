@@ -19,7 +19,13 @@ export function row({
   ...rest
 }: StepResult): string {
   const ms = (value: number) => `${value.toFixed(1)} ms`;
-  const cells = [String(lostProbes), ms(outageMs), `${boundMs} ms`, ms(twoHoldersMs), ms(controlGapMs)];
+  const cells = [
+    String(lostProbes),
+    ms(outageMs),
+    Number.isFinite(boundMs) ? `${boundMs} ms` : '–',
+    ms(twoHoldersMs),
+    ms(controlGapMs),
+  ];
   const text = cells.map((cell, index) => cell.padStart(columns[index] ?? 0)).join('');
   const again = voids > 0 ? `, repeated ${voids} × on a noisy machine` : '';
   return `${text}  ${ok ? 'ok    ' : 'MISSED'} ${title} (${rest.holderBefore || 'nobody'} → ${rest.holderAfter || 'nobody'}${again})`;

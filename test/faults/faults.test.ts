@@ -7,7 +7,7 @@ import { quick, rows } from './rows.ts';
 
 describe('faults on a real Swarm', { timeout: 20 * 60_000 }, () => {
   const stage = stageOf('fault');
-  for (const row of rows.filter(({ soakOnly }) => !soakOnly)) {
+  for (const row of rows) {
     it(`keeps the bound when ${row.title}`, async (t) => {
       keepsBound(t, await play(row, stage, quick));
     });

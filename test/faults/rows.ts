@@ -1,17 +1,17 @@
 // The table of faults: what happens to the Swarm, and for how long clients may find no holder or two. Bounds are
 // formulas of the timers, never figures of a machine.
 import { setTimeout as delay } from 'node:timers/promises';
-import { boot, calm, cli, ready, type Stage, settled, three } from '../demo/stage.ts';
+import { define } from '../demo/live-steps.ts';
+import { calm, cli, type Stage, settled, unlabel } from '../demo/stage.ts';
 import { boundMs, type Step } from '../demo/steps.ts';
 import type { ChaosVerb } from '../lab/chaos.ts';
 import type { Bound } from '../lab/judge.ts';
 import { until } from '../lab/run.ts';
+import { agentsBack, allRun, connected, done, onAll, redefined, replaced, restored } from './acts.ts';
 
 export interface Row extends Step {
   /** The same seconds of trouble, shortened for `npm test`; a soak takes the time that the title says. */
   act(stage: Stage, timing?: Timing): Promise<void>;
-  /** Too long for `npm test`. */
-  soakOnly?: boolean;
   /** Takes away what `act` has left behind; runs even when it fails. */
   mend?(stage: Stage): Promise<void>;
 }
@@ -23,73 +23,82 @@ export interface Timing {
 
 /** VRRP's bound for the death of the holder. */
 const V = boundMs;
-/** The whole of the agent's node runs again after that: Docker's restart of a container, our own of keepalived. */
+/** A lease (`LEASE`, 4 s), and a second in which the kernel looks at it. */
+const L = V + 4_000 + 1_000;
+/** Docker's own time to start a container again. */
 const restartMs = 2_000;
 const unnoticed: Bound = { outageMs: 2, lostProbes: 2, twoHoldersMs: 0 };
 const failover: Bound = { outageMs: V, twoHoldersMs: 0 };
+const crash: Bound = { outageMs: V + 1_000, twoHoldersMs: 1_000 };
+const replacement: Bound = { outageMs: V, twoHoldersMs: restartMs + 2_000 };
+const leased: Bound = { outageMs: V, twoHoldersMs: L };
 
-const onAll = async ({ lab }: Stage, verb: ChaosVerb): Promise<void> => {
-  for (const node of three) await lab.chaos(verb, node);
-};
-const restored = async (stage: Stage): Promise<void> => {
-  for (const verb of ['heal', 'link-up', 'thaw', 'restore-vrrp', 'lose-none', 'start-engine'] as const) {
-    for (const node of three) await stage.lab.chaos(verb, node).catch(() => undefined);
-  }
-  await boot(stage);
-};
-const agentsBack = (stage: Stage) => ready(stage, three);
+/** Befalls the holder, and stays: another node takes over. */
+const lost = (name: string, title: string, verbs: readonly ChaosVerb[], bound: Bound): Row => ({
+  name,
+  title,
+  prepare: calm,
+  act: async (stage) => {
+    for (const verb of verbs) await stage.lab.chaos(verb, 'node1');
+    await settled(stage, 'node2');
+  },
+  mend: restored,
+  holder: 'node2',
+  bound,
+});
+
+/** What befell the holder ends: it takes the address back. */
+const back = (
+  name: string,
+  title: string,
+  [from, to]: readonly [ChaosVerb, ChaosVerb],
+  bound: Bound,
+): Row => ({
+  name,
+  title,
+  prepare: async (stage) => {
+    await calm(stage);
+    await stage.lab.chaos(from, 'node1');
+    await settled(stage, 'node2');
+  },
+  act: async (stage) => {
+    await stage.lab.chaos(to, 'node1');
+    await settled(stage, 'node1');
+    await agentsBack(stage);
+  },
+  mend: restored,
+  holder: 'node1',
+  bound,
+});
+
+/** Befalls the holder, and mends itself: in the end it holds again. */
+const survived = (name: string, title: string, verb: ChaosVerb, bound: Bound, over?: Over): Row => ({
+  name,
+  title,
+  prepare: calm,
+  act: async (stage) => {
+    const isOver = await over?.(stage, 'node1');
+    await stage.lab.chaos(verb, 'node1');
+    await isOver?.();
+    await settled(stage, 'node1');
+    await agentsBack(stage);
+  },
+  mend: restored,
+  holder: 'node1',
+  bound,
+});
+type Over = (stage: Stage, node: string) => Promise<() => Promise<void>>;
 
 export const rows: readonly Row[] = [
-  {
-    name: 'link-down',
-    title: 'the holder’s cable is pulled',
-    prepare: calm,
-    act: ({ lab }) => lab.chaos('link-down', 'node1'),
-    mend: restored,
-    holder: 'node2',
-    bound: failover,
-  },
-  {
-    name: 'link-up',
-    title: 'the cable of the former holder is plugged in again',
-    prepare: async (stage) => {
-      await calm(stage);
-      await stage.lab.chaos('link-down', 'node1');
-      await settled(stage, 'node2');
-    },
-    act: async (stage) => {
-      await stage.lab.chaos('link-up', 'node1');
-      await settled(stage, 'node1');
-    },
-    mend: restored,
-    holder: 'node1',
-    bound: unnoticed,
-  },
-  {
-    name: 'isolated',
-    title: 'the holder is cut off from everybody, its link stays up',
-    prepare: calm,
-    act: ({ lab }) => lab.chaos('isolate', 'node1'),
-    mend: restored,
-    holder: 'node2',
-    bound: { outageMs: V },
-  },
-  {
-    name: 'healed',
-    title: 'the former holder, which never noticed that it was cut off, is back on the network',
-    prepare: async (stage) => {
-      await calm(stage);
-      await stage.lab.chaos('isolate', 'node1');
-      await settled({ ...stage, lab: stage.lab }, 'node2').catch(() => undefined);
-    },
-    act: async (stage) => {
-      await stage.lab.chaos('heal', 'node1');
-      await settled(stage, 'node1');
-    },
-    mend: restored,
-    holder: 'node1',
-    bound: { outageMs: 1_000, twoHoldersMs: 1_000 },
-  },
+  lost('link-down', 'the holder’s cable is pulled', ['link-down'], failover),
+  back('link-up', 'the cable of the former holder is plugged in again', ['link-down', 'link-up'], unnoticed),
+  lost('isolated', 'the holder is cut off from everybody, its link stays up', ['isolate'], failover),
+  back(
+    'healed',
+    'the former holder, which never noticed that it was cut off, is back on the network',
+    ['isolate', 'heal'],
+    { outageMs: 1_000, twoHoldersMs: 1_000 },
+  ),
   {
     name: 'node-killed',
     title: 'the agent’s Node process is killed on every node at once, ten times',
@@ -133,31 +142,55 @@ export const rows: readonly Row[] = [
     holder: 'node2',
     bound: failover,
   },
-  ...(['kill-keepalived-parent', 'kill-keepalived-child', 'kill-keepalived'] as const).map(
-    (verb): Row => ({
-      name: verb,
-      title: `the holder’s keepalived is killed: ${verb === 'kill-keepalived' ? 'both processes' : verb.slice(16)}`,
-      prepare: calm,
-      act: async (stage) => {
-        await stage.lab.chaos(verb, 'node1');
-        await settled(stage, 'node1');
-        await agentsBack(stage);
-      },
-      holder: 'node1',
-      bound: { outageMs: V + 1_000, twoHoldersMs: 1_000 },
-    }),
+  survived(
+    'keepalived-parent',
+    'the holder’s keepalived is killed: its parent',
+    'kill-keepalived-parent',
+    crash,
   ),
+  survived(
+    'keepalived-child',
+    'the holder’s keepalived is killed: its child',
+    'kill-keepalived-child',
+    crash,
+  ),
+  survived('keepalived-both', 'the holder’s keepalived is killed: both processes', 'kill-keepalived', crash),
+  survived(
+    'container-killed',
+    'the holder’s agent container is killed in one blow, the engine starts another',
+    'kill-agent',
+    replacement,
+    replaced,
+  ),
+  lost(
+    'container-and-engine',
+    'the holder’s agent container is killed in one blow, and the engine is dead, too',
+    ['stop-engine', 'kill-agent'],
+    leased,
+  ),
+  lost('frozen', 'every process of the holder stands still, its kernel lives on', ['freeze'], leased),
+  back('thawed', 'the former holder’s processes go on where they stood still', ['freeze', 'thaw'], {
+    outageMs: 1_000,
+    twoHoldersMs: 1_000,
+  }),
   {
-    name: 'container-killed',
-    title: 'the holder’s agent container is killed in one blow, the engine starts another',
-    prepare: calm,
-    act: async (stage) => {
-      await stage.lab.chaos('kill-agent', 'node1');
-      await settled(stage, 'node1');
-      await agentsBack(stage);
+    name: 'old-assignment',
+    title: 'a node returns with an old assignment, after the group has lost it and changed its router id',
+    prepare: async (stage) => {
+      await redefined(stage);
+      await stage.lab.chaos('power-off', 'node3');
+      await unlabel(stage.lab, 'node3');
+      await done(stage, 'confirm-down', 'node3', '--yes');
+      await define(stage, () => ({ router_id: 77 }), ['node1', 'node2']);
     },
+    act: async (stage) => {
+      await stage.lab.chaos('boot', 'node3');
+      await until('node3 to be heard', () => connected(stage, 'node3'), { timeoutMs: 60_000, everyMs: 200 });
+      await delay(3_000);
+    },
+    mend: redefined,
     holder: 'node1',
-    bound: { outageMs: V, twoHoldersMs: restartMs + 2_000 },
+    bound: unnoticed,
   },
   {
     name: 'engine-stopped',
@@ -173,34 +206,20 @@ export const rows: readonly Row[] = [
     holder: 'node1',
     bound: unnoticed,
   },
-  {
-    name: 'engine-restarted',
-    title: 'the holder’s engine is restarted in good order',
-    prepare: calm,
-    act: async (stage) => {
-      await stage.lab.chaos('restart-engine', 'node1');
-      await delay(1_000);
-      await settled(stage, 'node1');
-      await agentsBack(stage);
-    },
-    mend: restored,
-    holder: 'node1',
-    bound: failover,
-  },
-  {
-    name: 'engine-killed',
-    title: 'the holder’s engine is killed and started again',
-    prepare: calm,
-    act: async (stage) => {
-      await stage.lab.chaos('kill-engine', 'node1');
-      await delay(1_000);
-      await settled(stage, 'node1');
-      await agentsBack(stage);
-    },
-    mend: restored,
-    holder: 'node1',
-    bound: { outageMs: V, twoHoldersMs: restartMs + 2_000 },
-  },
+  survived(
+    'engine-restarted',
+    'the holder’s engine is restarted in good order',
+    'restart-engine',
+    failover,
+    replaced,
+  ),
+  survived(
+    'engine-killed',
+    'the holder’s engine is killed and started again',
+    'kill-engine',
+    replacement,
+    replaced,
+  ),
   {
     name: 'no-coordinator',
     title: 'no coordinator lives for a minute',
@@ -209,24 +228,17 @@ export const rows: readonly Row[] = [
       const end = performance.now() + minuteMs;
       while (performance.now() < end) {
         await onAll(stage, 'kill-coordinator').catch(() => undefined);
-        await delay(250);
+        await delay(1_000);
       }
       await agentsBack(stage);
     },
     holder: 'node1',
     bound: unnoticed,
   },
-  {
-    name: 'address-removed',
-    title: 'somebody removes the address from the holder by hand',
-    prepare: calm,
-    act: async (stage) => {
-      await stage.lab.chaos('remove-address', 'node1');
-      await settled(stage, 'node1');
-    },
-    holder: 'node1',
-    bound: { outageMs: 1_000, twoHoldersMs: 0 },
-  },
+  survived('address-removed', 'somebody removes the address from the holder by hand', 'remove-address', {
+    outageMs: 1_000,
+    twoHoldersMs: 0,
+  }),
   {
     name: 'loss',
     title: 'three of ten frames between the nodes are lost for a minute',
@@ -264,11 +276,3 @@ export const rows: readonly Row[] = [
 
 export const soak: Timing = { minuteMs: 60_000 };
 export const quick: Timing = { minuteMs: 12_000 };
-
-/** Every node runs a Node process of the agent, and none of them stands still. */
-async function allRun({ lab }: Stage): Promise<true | undefined> {
-  const states = await Promise.all(
-    three.map((node) => lab.exec(node, ['sh', '-c', "pgrep -fc '^[n]ode .*/agent.js'"])),
-  );
-  return states.every(({ stdout }) => Number(stdout) > 0) || undefined;
-}
