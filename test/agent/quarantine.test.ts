@@ -6,6 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import * as v from 'valibot';
 import { acquitted, afterDeath, isPoison, opened, type Suspect } from '../../agent/core/suspicion.ts';
+import { digestOf } from '../../agent/quarantine.ts';
+import { AssignedInstance } from '../../shared/protocol.ts';
 import { GroupName, Vrid } from '../../shared/words.ts';
 import { type Bench, bringUp, createBench, eventsOf, type Host, instanceFor, until } from './bench.ts';
 import { probe } from './witness.ts';
@@ -61,6 +63,20 @@ describe('suspicion', () => {
         }
       }),
     );
+  });
+});
+
+describe('the digest of an assignment', () => {
+  const instance = {
+    ...{ group: 'web', vrid: 51, version: 3, intervalMs: 100, interface: 'eth0', source: '10.99.0.1' },
+    ...{ peers: [], priority: 250, addresses: ['10.99.0.100/32'], peersConfirmed: true },
+  };
+  const digest = (change: object) => digestOf([v.parse(AssignedInstance, { ...instance, ...change })]);
+
+  it('stays with the words of an order, which come and go, and changes with what is carried out', () => {
+    assert.equal(digest({ order: 'drained: new disk' }), digest({}));
+    for (const change of [{ priority: 249 }, { standAside: 'now' }, { notify: { file: 'tell' } }])
+      assert.notEqual(digest(change), digest({}));
   });
 });
 
