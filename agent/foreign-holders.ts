@@ -30,6 +30,8 @@ export function createForeignHolders(deps: {
   let reported = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let looking = false;
+  /** Asked for while it looks. */
+  let soon = false;
 
   const asksTwice = async (group: string): Promise<Answer | undefined> => {
     for (const pauseMs of [0, againMs]) {
@@ -63,17 +65,20 @@ export function createForeignHolders(deps: {
   const lookIn = (ms: number) => {
     clearTimeout(timer);
     timer = setTimeout(async () => {
-      if (looking) return lookIn(soonMs);
       looking = true;
+      soon = false;
       await look();
       looking = false;
-      lookIn(periodMs);
+      lookIn(soon ? soonMs : periodMs);
     }, ms).unref();
   };
   lookIn(periodMs);
   return {
     heard(state) {
-      if (state === 'MASTER') lookIn(soonMs);
+      // One that holds no more has no stranger beside it.
+      if (state !== 'MASTER' && reported.size === 0) return;
+      if (looking) soon = true;
+      else lookIn(soonMs);
     },
   };
 }

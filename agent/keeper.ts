@@ -98,12 +98,15 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       );
       if (state.phase === 'backing-off') history.crashed(states.current());
       if (state.phase === 'backing-off' || state.phase === 'stopped') states.keepOnly(new Set());
-      if (state.phase === 'stopped') parts.idle();
+      if (state.phase === 'stopped') {
+        parts.idle();
+        problems.clear('keepalived-down', 'keepalived');
+      }
     }
     // The coordinator's word about peers counts at once, also for an instance that needs no reload.
+    if (state.wanted !== before.wanted) deps.onOrders(state.wanted?.instances ?? []);
     if (state.wanted && state.wanted !== before.wanted) {
       parts.update(state.wanted);
-      deps.onOrders(state.wanted.instances);
       // Nothing to reload, but a next life of the agent must know these orders.
       if (state.phase === 'running' && state.running === state.wanted) enqueueRecord(state.wanted);
     }

@@ -47,12 +47,14 @@ export function createLeases(
       throw error;
     }
   };
+  const say = (problem: Problem, holds: boolean) =>
+    holds ? deps.problems.set(problem) : deps.problems.clear(problem.code, problem.where);
   // It makes a round each period, whether there is anything to renew or not.
   const watch = () => {
     const now = stats();
-    if (now?.phase === 'unsafe') deps.problems.set(unsafeKernel);
-    else if (now === undefined || now.rounds === rounds) deps.problems.set(notRenewed);
-    else deps.problems.clear(notRenewed.code, notRenewed.where);
+    const unsafe = now?.phase === 'unsafe';
+    say(unsafeKernel, unsafe);
+    say(notRenewed, !unsafe && (now === undefined || now.rounds === rounds));
     rounds = now?.rounds;
   };
   const timer = setInterval(watch, Math.max(5_000, 3 * renewalPeriodMs(leaseSeconds)));

@@ -112,7 +112,10 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     owned,
     states,
     history,
-    onOrders: announcer.ordered,
+    onOrders(instances) {
+      announcer.ordered(instances);
+      notifier.ordered(instances);
+    },
     onSays(text) {
       const clue = readClue(text);
       if (clue) history.hear(clue);

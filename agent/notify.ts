@@ -2,7 +2,8 @@
 // keepalived gives its own. They run beside everything else, so the slowest of them holds up no advert and no hand-over.
 import type { Script } from '../shared/checks.ts';
 import type { Log } from '../shared/io/log.ts';
-import type { VrrpState } from '../shared/protocol.ts';
+import { type Problem, problemText } from '../shared/problem.ts';
+import type { AssignedInstance, VrrpState } from '../shared/protocol.ts';
 import { readableOutput } from './core/check.ts';
 import { runGroup } from './io/checks/process-group.ts';
 import { commandOf, type ScriptPlace, scriptFault } from './io/checks/script.ts';
@@ -10,6 +11,8 @@ import type { Problems } from './io/problems.ts';
 
 export interface Notifier {
   changed(group: string, state: VrrpState, priority: number): void;
+  /** What goes wrong with a script ends with the script, or with its group. */
+  ordered(instances: readonly Pick<AssignedInstance, 'group' | 'notify'>[]): void;
   /** Resolves when all has been told, or when the time is up. */
   finish(limitMs: number): Promise<void>;
 }
@@ -39,22 +42,24 @@ export function createNotifier(deps: NotifyDeps): Notifier {
   const { log, problems, place, timeoutMs = defaultTimeoutMs } = deps;
   const queues = new Map<string, Change[]>();
   const workers = new Map<string, Promise<void>>();
+  /** What the groups are assigned now. */
+  let scripts = new Map<string, string>();
 
-  const problem = (code: string, group: string, message: string, remedy: string, instead: string) =>
-    problems.set({
-      code,
-      severity: 'warning',
-      where: `group ${group}, notify`,
-      group,
-      message,
-      instead,
-      remedy,
-    });
+  type Found = Pick<Problem, 'code' | 'message' | 'remedy' | 'instead'>;
+  const problem = (group: string, script: Script, found: Found) => {
+    const whole: Problem = { severity: 'warning', where: `group ${group}, notify`, group, ...found };
+    if (scripts.get(group) === JSON.stringify(script)) return problems.set(whole);
+    // Of a script that the group has no more nobody would ever clear it.
+    log.warn({ event: found.code, group }, problemText(whole));
+  };
   const clear = (code: string, group: string) => problems.clear(code, `group ${group}, notify`);
 
   const tell = async (group: string, { script, state, priority }: Change) => {
     const fault = scriptFault(script, place);
-    if (fault) return problem('notify-failed', group, fault.message, fault.remedy, 'nobody is told');
+    if (fault) {
+      const { message, remedy } = fault;
+      return problem(group, script, { code: 'notify-failed', message, remedy, instead: 'nobody is told' });
+    }
     const command = commandOf(script, place);
     // keepalived.conf(5), "notify": the arguments follow those of the script's own.
     const args = [...command.args, 'INSTANCE', group, state, String(priority)];
@@ -77,13 +82,12 @@ export function createNotifier(deps: NotifyDeps): Notifier {
     };
     const words = end === 'not-started' ? `cannot be started: ${error?.message}` : why[end];
     const message = `${script.file} for ${state}: ${words}${output === '' ? '' : `: ${readableOutput(output)}`}`;
-    problem(
-      'notify-failed',
-      group,
+    problem(group, script, {
+      code: 'notify-failed',
       message,
-      'correct the script',
-      'the change of state itself is not affected',
-    );
+      remedy: 'correct the script',
+      instead: 'the change of state itself is not affected',
+    });
   };
 
   const work = async (group: string, queue: Change[]) => {
@@ -102,9 +106,25 @@ export function createNotifier(deps: NotifyDeps): Notifier {
       if (queue.length > longestQueue) {
         queue.shift();
         const message = `more than ${longestQueue} changes of state wait for ${script.file}`;
-        problem('notify-dropped', group, message, 'make the script faster', 'the oldest ones are not told');
+        const remedy = 'make the script faster';
+        problem(group, script, {
+          code: 'notify-dropped',
+          message,
+          remedy,
+          instead: 'the oldest ones are not told',
+        });
       }
       if (!workers.has(group)) workers.set(group, work(group, queue));
+    },
+    ordered(instances) {
+      const before = scripts;
+      scripts = new Map(
+        instances.flatMap(({ group, notify }) => (notify ? [[group, JSON.stringify(notify)]] : [])),
+      );
+      for (const [group, script] of before) {
+        if (scripts.get(group) === script) continue;
+        for (const code of ['notify-failed', 'notify-dropped']) clear(code, group);
+      }
     },
     async finish(limitMs) {
       let timer: NodeJS.Timeout | undefined;

@@ -194,6 +194,16 @@ describe('joining', () => {
     assert.deepEqual(first().report()?.problems, []);
   });
 
+  it('ends with the group: a node that is to run nothing more asks nobody and has no problem', async () => {
+    bench.inLan('ip', 'addr', 'add', `${vip}/32`, 'dev', 'br0');
+    first().assign(1, [instanceFor(first(), [first()])]);
+    await until('address in use', () => first().report()?.problems[0]?.code === 'address-in-use');
+    first().assign(2, []);
+    await until('it runs nothing', () => first().report()?.applied?.counter === 2);
+    await until('the problem is over', () => first().report()?.problems.length === 0);
+    bench.inLan('ip', 'addr', 'del', `${vip}/32`, 'dev', 'br0');
+  });
+
   it('happens anew when a group changes its virtual router id', async () => {
     await bringUp(bench.hosts);
     second().assign(2, [instanceFor(second(), bench.hosts, { vrid: 77 as never })]);
