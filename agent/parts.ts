@@ -36,7 +36,7 @@ export interface Parts {
   update(orders: Orders): void;
   /** keepalived runs exactly these; all others are forgotten. */
   settled(orders: Orders): void;
-  /** keepalived runs nothing any more: nothing is to be checked. */
+  /** keepalived runs nothing any more: nothing is to be checked, and nobody joins. */
   idle(): void;
   /** Something other than before follows from the checks of a group. */
   checked(group: string): void;
@@ -102,8 +102,8 @@ export function createParts(deps: PartsDeps): Parts {
     clearProblems(group);
   };
 
-  const write = ({ instance: { group }, part, basePriority }: Entry) => {
-    const { paused, live } = trackValues(part, basePriority, checks.verdict(group));
+  const write = ({ instance: { group, floor }, part, basePriority }: Entry) => {
+    const { paused, live } = trackValues(part, basePriority, checks.verdict(group), floor);
     files.write(group, paused, live);
   };
 
@@ -232,7 +232,11 @@ export function createParts(deps: PartsDeps): Parts {
         write(entry);
       }
     },
-    idle: () => checks.keepOnly(new Set()),
+    idle() {
+      checks.keepOnly(new Set());
+      // What a stop is part of is still asked for by the history.
+      for (const [group, { part }] of [...entries]) if (!part.leaving) forget(group);
+    },
     checked(group) {
       const entry = entries.get(group);
       if (!entry) return;

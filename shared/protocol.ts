@@ -119,6 +119,8 @@ export const AssignedInstance = v.object({
   order: v.optional(v.pipe(Words, v.maxLength(300))),
   /** Health checks: run by the agent, never by keepalived. */
   checks: v.optional(Checks),
+  /** The lowest effective priority that failing weights leave; another one for each member. Absent: 2. */
+  floor: v.optional(v.pipe(v.number(), v.integer(), v.minValue(2), v.maxValue(250))),
   /** Run on each change of state, with keepalived's arguments. */
   notify: v.optional(Script),
 });

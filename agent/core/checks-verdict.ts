@@ -44,20 +44,25 @@ export function verdictOf(runs: readonly CheckRun[]): Verdict {
 
 export const sameVerdict = (a: Verdict, b: Verdict): boolean => JSON.stringify(a) === JSON.stringify(b);
 
+/** Above 1, the priority of a member that hands over. */
+const lowestFloor = 2;
+
 /**
  * What keepalived is to read. Orders and hand-overs say their own priority, checks only lower one that takes part; they
- * leave it above 1, the priority of a member that hands over, and never make the product that would be a fault.
+ * leave it at its floor, and never make the product that would be a fault.
+ * @param floor each member has another, so that no two that fail everything are equal
  */
 export function trackValues(
   part: Part,
   basePriority: number,
   { faults, weight }: Verdict,
+  floor = lowestFloor,
 ): { readonly paused: boolean; readonly live: number | undefined } {
   const paused = isPaused(part) || faults.length > 0;
   const own = liveValue(part, basePriority);
   if (part.phase !== 'active' || own === undefined || own === lowestValue) return { paused, live: own };
   if (weight === undefined) return { paused, live: undefined };
-  return { paused, live: Math.max(own + weight, Math.min(own, 2 - basePriority)) };
+  return { paused, live: Math.max(own + weight, Math.min(own, floor - basePriority)) };
 }
 
 /** What an earlier life of the agent left in the track files of an instance. */
@@ -80,11 +85,15 @@ export function foundStatus(
   return unweighed ? 'up' : 'unknown';
 }
 
+/** What a report may say of one pause (Words in shared/words.ts): a longer one would cost the agent its connection. */
+const detailLength = 2000;
+
 /** "check api: connection refused; check db: timed out" */
 function faultDetail({ faults }: Verdict): string {
   return faults
     .map(({ name, output }) => `check ${name} fails${output === '' ? '' : `: ${output.slice(0, 300)}`}`)
-    .join('; ');
+    .join('; ')
+    .slice(0, detailLength);
 }
 
 /** Why an instance is held back; undefined for one that takes part. Its own reason comes before that of a check. */

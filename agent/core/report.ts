@@ -68,6 +68,7 @@ function runningInstance(instance: AssignedInstance, input: ReportInput): Runnin
     transition: _t,
     order: _o,
     contested: _x,
+    floor: _f,
     ...shown
   } = instance;
   return {

@@ -47,6 +47,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
       }),
     ),
   );
+  const floors = floorsOf(taking);
   const instances = new Map<NodeId, AssignedInstance>();
   const waiting: Waiting[] = [];
   const targets = new Map(
@@ -87,6 +88,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
         : { password: group.password as NonNullable<AssignedInstance['password']> }),
       ...instanceOptions(group, attachment),
       peersConfirmed: unconfirmed.length === 0,
+      ...floorOf(group, floors.get(node)),
       ...(drain ? { standAside: drain.force ? 'now' : 'relieved' } : {}),
       ...orderOf(drain, leads, transition),
       ...(transition ? { transition } : {}),
@@ -135,6 +137,16 @@ function leavingHolders(
   }
   return leaving;
 }
+
+/** Failing weights push nobody below his rank from the lowest, so that members which fail alike keep their order (R5). */
+function floorsOf(taking: readonly PlannedMember[]): Map<NodeId, number> {
+  const upwards = [...taking].sort((a, b) => (a.priority ?? 0) - (b.priority ?? 0));
+  return new Map(upwards.map(({ node }, rank) => [node, 2 + rank]));
+}
+
+/** Only where a weight can push. */
+const floorOf = ({ checks = [] }: Group, floor: number | undefined): { floor?: number } =>
+  floor !== undefined && checks.some(({ weight }) => weight !== undefined) ? { floor } : {};
 
 /** For the history of the node. */
 function orderOf(

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import * as v from 'valibot';
 import {
   beginCheck,
   type CheckEvent,
@@ -14,6 +15,7 @@ import {
   checkResult,
   foundStatus,
   noChecks,
+  pauseOf,
   trackValues,
   verdictOf,
 } from '../../agent/core/checks-verdict.ts';
@@ -25,7 +27,9 @@ import {
   stepPart,
   type Terms,
 } from '../../agent/core/part.ts';
+import { maxChecks } from '../../shared/checks.ts';
 import { cronFault } from '../../shared/cron.ts';
+import { Pause } from '../../shared/protocol.ts';
 
 const limits = { rise: 2, fall: 3 };
 const ran = (passed: boolean, output = ''): CheckEvent => ({ kind: 'ran', passed, output, durationMs: 5 });
@@ -221,6 +225,47 @@ describe('the checks of an instance', () => {
       }),
       { numRuns: 3000 },
     );
+  });
+});
+
+describe('members whose checks fail alike', () => {
+  it('keep their order, above whoever hands over, whatever the weight: none are equal', () => {
+    const bases = fc.uniqueArray(fc.integer({ min: 1, max: 250 }), { minLength: 2, maxLength: 16 });
+    fc.assert(
+      fc.property(bases, fc.integer({ min: -2000, max: -1 }), (unsorted, weight) => {
+        const sorted = unsorted.toSorted((a, b) => a - b);
+        const failing = { ...noChecks, weight };
+        const priorities = sorted.map((base, rank) => {
+          const { live = 0 } = trackValues(at({}, 'BACKUP'), base, failing, 2 + rank);
+          return base + live;
+        });
+        for (const [rank, priority] of priorities.entries()) {
+          assert.ok(priority > (priorities[rank - 1] ?? 0), `${priorities} of ${sorted} by ${weight}`);
+          assert.ok(priority >= Math.min(2, sorted[rank] ?? 0));
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('negative control: with one floor for all they are equal', () => {
+    const failing = { ...noChecks, weight: -253 };
+    const effective = [240, 230].map(
+      (base) => base + (trackValues(at({}, 'BACKUP'), base, failing).live ?? 0),
+    );
+    assert.deepEqual(effective, [2, 2]);
+  });
+});
+
+describe('the words of a pause', () => {
+  it('fit into a report, however many checks fail with however much to say', () => {
+    const state = { ...down, output: 'x'.repeat(2048) };
+    const runs = Array.from({ length: maxChecks }, (_, n) =>
+      runOf(state, undefined, `check-${n}`.padEnd(32, 'x')),
+    );
+    const pause = pauseOf(at({}, 'FAULT'), 1, verdictOf(runs));
+    assert.match(pause?.detail ?? '', /^check check-0x+ fails: x+/);
+    assert.ok(v.is(Pause, pause), `${pause?.detail.length} characters`);
   });
 });
 

@@ -231,6 +231,21 @@ describe('checks', () => {
     assert.equal(holders().length, 1);
   });
 
+  it('members at the floor are in order, too: a SIGTERM of the holder loses nothing', async (t) => {
+    const floors = { 1: { floor: 4 }, 2: { floor: 3 }, 3: { floor: 2 } };
+    assign({ checks: [{ ...isUp, weight: -253 }] }, floors);
+    await checked();
+    down(2);
+    down(3);
+    await until('at their floors', () =>
+      [2, 3].every((number) => partOf(number)?.effectivePriority === 5 - number),
+    );
+    const watch = await watchFinely(bench);
+    await host(1).stop();
+    lossless(t, await watch.stop());
+    assert.deepEqual(holders(), [2]);
+  });
+
   it('a SIGKILL of Node changes nothing, neither while a fault lasts nor while a weight does', async () => {
     assign({ checks: [isUp] });
     await checked();
@@ -318,6 +333,22 @@ describe('checks', () => {
     await until('it fails', () => checkOf(1)?.up === false);
     assign();
     await until('the problem is gone', () => host(1).report()?.problems.length === 0);
+  });
+
+  it('a notify script that fails is a problem until the group has another', async () => {
+    assign({ notify: { file: 'nothing' } });
+    await until('taken over', () => host(1).report()?.applied?.counter === counter);
+    bench.linkDown(host(1));
+    await until('the second holds', () => holders().includes(2));
+    bench.linkUp(host(1));
+    await settled(1);
+    const has = () =>
+      host(1)
+        .report()
+        ?.problems.some(({ code }) => code === 'notify-failed');
+    await until('a problem', has);
+    assign();
+    await until('the problem is gone', () => !has());
   });
 
   it('a notify script is told of every change in order, with the arguments of keepalived, and holds up nothing', async (t) => {

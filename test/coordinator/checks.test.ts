@@ -111,6 +111,13 @@ notify: {file: tell}`;
     assert.equal(none?.agreement, one?.agreement);
   });
 
+  it('with a weight give each member a floor by its rank, and without one none', () => {
+    const floors = (lines: string) =>
+      [1, 2].map((number) => plan(swarmWith(lines), agents).assignments.get(id(number))?.[0]?.floor);
+    assert.deepEqual(floors('checks: [{script: a, weight: -50}]'), [3, 2]);
+    assert.deepEqual(floors('checks: [{script: a}]'), [undefined, undefined]);
+  });
+
   it('that are wrong are left out one by one', () => {
     const checks = assigned('checks: [{script: a/b}, {script: good}, {interval: 1s}]')?.checks;
     assert.deepEqual(
