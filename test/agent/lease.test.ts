@@ -179,7 +179,7 @@ describe('leases on held addresses', () => {
     assert.ok([...lifetimes(first()).values()].every((left) => left === Number.POSITIVE_INFINITY));
     assert.equal(renewerOf(first()), 0);
     await first().kill();
-    await sleep(2 * goneMs);
+    await sleep(goneMs);
     assert.equal(lifetimes(first()).size, 3);
     first().wipe();
     first().start({ LEASE: `${leaseSeconds}s` });

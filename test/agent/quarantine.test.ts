@@ -80,81 +80,84 @@ describe('the digest of an assignment', () => {
   });
 });
 
-// At once; and when keepalived has been told already, so that it is what the next life finds running.
-for (const afterMs of [0, 700]) {
-  describe(`an assignment that ends the agent after ${afterMs} ms`, () => {
-    let bench: Bench;
-    before(async () => {
-      bench = await createBench(2);
-      await bench.peer.start();
-      for (const host of bench.hosts) host.start({ TEST_CRASH_ON_GROUP: `bomb ${afterMs}` });
-      await bringUp(bench.hosts);
-    });
-    after(() => bench.close());
-    const web = (host: Host) => instanceFor(host, bench.hosts);
-    const bomb = (host: Host) => ({
-      ...web(host),
-      group: v.parse(GroupName, 'bomb'),
-      vrid: v.parse(Vrid, 52),
-      addresses: ['10.99.0.152/32'],
-    });
-    const deaths = (host: Host) => eventsOf(host, 'bug').length;
-    const rejected = (host: Host) => host.report()?.rejected;
-    const groupsOf = (host: Host) => host.report()?.instances.map((instance) => instance.group);
-    const configOf = (host: Host) => readFileSync(`${host.runDir}/keepalived.conf`, 'utf8');
+// Most of the time is waiting: two benches side by side. At once; and when keepalived has been told already, so that it
+// is what the next life finds running.
+describe('an assignment that ends the agent', { concurrency: true }, () => {
+  for (const afterMs of [0, 700]) {
+    describe(`after ${afterMs} ms`, { concurrency: 1 }, () => {
+      let bench: Bench;
+      before(async () => {
+        bench = await createBench(2);
+        await bench.peer.start();
+        for (const host of bench.hosts) host.start({ TEST_CRASH_ON_GROUP: `bomb ${afterMs}` });
+        await bringUp(bench.hosts);
+      });
+      after(() => bench.close());
+      const web = (host: Host) => instanceFor(host, bench.hosts);
+      const bomb = (host: Host) => ({
+        ...web(host),
+        group: v.parse(GroupName, 'bomb'),
+        vrid: v.parse(Vrid, 52),
+        addresses: ['10.99.0.152/32'],
+      });
+      const deaths = (host: Host) => eventsOf(host, 'bug').length;
+      const rejected = (host: Host) => host.report()?.rejected;
+      const groupsOf = (host: Host) => host.report()?.instances.map((instance) => instance.group);
+      const configOf = (host: Host) => readFileSync(`${host.runDir}/keepalived.conf`, 'utf8');
 
-    it('is refused by its third life, with the reason; keepalived and the address never notice', async () => {
-      const keepalived = bench.hosts.map((host) => host.pids().keepalived.join());
-      const pings = await probe(bench);
-      for (const host of bench.hosts) host.assign(2, [web(host), bomb(host)]);
-      await until(
-        'two deaths, then refused and back to what ran before',
-        () =>
-          bench.hosts.every(
-            (host) =>
-              deaths(host) === 2 &&
-              rejected(host)?.counter === 2 &&
-              groupsOf(host)?.join() === 'web' &&
-              !configOf(host).includes('bomb'),
-          ),
-        30_000,
-      );
-      await sleep(3_000);
-      for (const host of bench.hosts) {
-        assert.equal(deaths(host), 2);
-        assert.match(rejected(host)?.reason ?? '', /ended twice/);
-      }
-      assert.deepEqual(
-        bench.hosts.map((host) => host.pids().keepalived.join()),
-        keepalived,
-      );
-      assert.equal((await pings.stop()).lost, 0);
-    });
+      it('is refused by its third life, with the reason; keepalived and the address never notice', async () => {
+        const keepalived = bench.hosts.map((host) => host.pids().keepalived.join());
+        const pings = await probe(bench);
+        for (const host of bench.hosts) host.assign(2, [web(host), bomb(host)]);
+        await until(
+          'two deaths, then refused and back to what ran before',
+          () =>
+            bench.hosts.every(
+              (host) =>
+                deaths(host) === 2 &&
+                rejected(host)?.counter === 2 &&
+                groupsOf(host)?.join() === 'web' &&
+                !configOf(host).includes('bomb'),
+            ),
+          30_000,
+        );
+        await sleep(3_000);
+        for (const host of bench.hosts) {
+          assert.equal(deaths(host), 2);
+          assert.match(rejected(host)?.reason ?? '', /ended twice/);
+        }
+        assert.deepEqual(
+          bench.hosts.map((host) => host.pids().keepalived.join()),
+          keepalived,
+        );
+        assert.equal((await pings.stop()).lost, 0);
+      });
 
-    it('the next assignment is carried out, and the poison under a new generation refused', async () => {
-      const addresses = ['10.99.0.100/32', '10.99.0.101/32'];
-      for (const host of bench.hosts) host.assign(3, [{ ...web(host), addresses }]);
-      await until('carried out', () =>
-        bench.hosts.every((host) => host.report()?.applied?.counter === 3 && rejected(host) === null),
-      );
-      for (const host of bench.hosts) host.assign(4, [web(host), bomb(host)]);
-      await until('refused', () => bench.hosts.every((host) => rejected(host)?.counter === 4));
-      for (const host of bench.hosts) {
-        assert.deepEqual([deaths(host), host.report()?.applied?.counter], [2, 3]);
-      }
-    });
+      it('the next assignment is carried out, and the poison under a new generation refused', async () => {
+        const addresses = ['10.99.0.100/32', '10.99.0.101/32'];
+        for (const host of bench.hosts) host.assign(3, [{ ...web(host), addresses }]);
+        await until('carried out', () =>
+          bench.hosts.every((host) => host.report()?.applied?.counter === 3 && rejected(host) === null),
+        );
+        for (const host of bench.hosts) host.assign(4, [web(host), bomb(host)]);
+        await until('refused', () => bench.hosts.every((host) => rejected(host)?.counter === 4));
+        for (const host of bench.hosts) {
+          assert.deepEqual([deaths(host), host.report()?.applied?.counter], [2, 3]);
+        }
+      });
 
-    it('negative control: without a memory of suspects it dies again and again', async () => {
-      // Another poison.
-      for (const host of bench.hosts) host.assign(5, [web(host), { ...bomb(host), priority: 77 }]);
-      await until(
-        'four more deaths everywhere',
-        () => {
-          for (const host of bench.hosts) rmSync(`${host.runDir}/suspects.json`, { force: true });
-          return bench.hosts.every((host) => deaths(host) >= 6);
-        },
-        30_000,
-      );
+      it('negative control: without a memory of suspects it dies again and again', async () => {
+        // Another poison.
+        for (const host of bench.hosts) host.assign(5, [web(host), { ...bomb(host), priority: 77 }]);
+        await until(
+          'four more deaths everywhere',
+          () => {
+            for (const host of bench.hosts) rmSync(`${host.runDir}/suspects.json`, { force: true });
+            return bench.hosts.every((host) => deaths(host) >= 6);
+          },
+          30_000,
+        );
+      });
     });
-  });
-}
+  }
+});

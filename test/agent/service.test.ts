@@ -202,14 +202,17 @@ describe('the agent', () => {
     bench.linkDown(first());
     second().assign(10, [instanceFor(second(), both(), { addresses: [`${vip}/32`, '10.99.0.102/32'] })]);
     await until('the second holds both', () => second().held().length === 2);
-    const order = second()
-      .log()
-      .slice(from)
-      .map((line) =>
-        line.event === 'vrrp-state' || line.event === 'keepalived-phase' ? line['to'] : undefined,
-      )
-      .filter((to) => to === 'gating' || to === 'MASTER' || to === 'reloading');
-    assert.deepEqual(order, ['gating', 'MASTER', 'reloading']);
+    const order = () =>
+      second()
+        .log()
+        .slice(from)
+        .map((line) =>
+          line.event === 'vrrp-state' || line.event === 'keepalived-phase' ? line['to'] : undefined,
+        )
+        .filter((to) => to === 'gating' || to === 'MASTER' || to === 'reloading');
+    // The kernel is asked at once, lines of the log take their time.
+    await until('the log has caught up', () => order().length >= 3);
+    assert.deepEqual(order(), ['gating', 'MASTER', 'reloading']);
     bench.linkUp(first());
     await until('the first holds again', () => first().held().length === 1 && second().held().length === 0);
     const outage = await pings.stop();
