@@ -2,7 +2,17 @@
 // and leaves nothing behind.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
@@ -129,6 +139,37 @@ describe('a script check', () => {
       assert.match(fault?.message ?? '', words);
       assert.match(fault?.remedy ?? '', remedy);
     }
+  });
+
+  it('that is just being written to fails in words, and ends nobody', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'checks-busy-'));
+    const path = join(directory, 'busy');
+    writeFileSync(path, '#!/bin/sh\nexit 0\n', { mode: 0o755 });
+    const probe = createScriptProbe({ file: 'busy' }, { directory, searchPath }, 600, () => ({}));
+    const writing = openSync(path, 'r+');
+    assert.deepEqual(await probe(), { passed: false, output: 'cannot be started: spawn ETXTBSY' });
+    closeSync(writing);
+    assert.equal((await probe()).passed, true);
+    rmSync(directory, { recursive: true });
+  });
+
+  it('that the agent may run but not read is left to the kernel, and ends nobody', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'checks-unread-'));
+    chmodSync(directory, 0o755);
+    const path = join(directory, 'unread');
+    writeFileSync(path, '#!/bin/sh\nexit 0\n', { mode: 0o711 });
+    chownSync(path, 12_345, 12_345);
+    const code = `
+      const { createScriptProbe } = await import(${JSON.stringify(new URL('../../agent/io/checks/script.ts', import.meta.url).href)});
+      const place = { directory: ${JSON.stringify(directory)}, searchPath: '${searchPath}' };
+      console.log(JSON.stringify(await createScriptProbe({ file: 'unread' }, place, 5000, () => ({}))()));`;
+    // As in the container: root, but without the right to read everything.
+    const node = [process.execPath, '--import', 'tsx', '--input-type=module', '-e', code];
+    const said = execFileSync('setpriv', ['--bounding-set=-all', '--', ...node], { encoding: 'utf8' });
+    const { passed, output } = JSON.parse(said) as Outcome;
+    assert.equal(passed, false);
+    assert.match(output, /^exit code \d+: .*unread: Permission denied/);
+    rmSync(directory, { recursive: true });
   });
 
   it('uses a shell when it is asked for one, and only then', async () => {

@@ -2,7 +2,7 @@
 import type { Check } from '../../../shared/checks.ts';
 import { createContainerProbe, createEngineProbe, watchContainers } from './engine.ts';
 import { createHttpProbe } from './http.ts';
-import type { Probe } from './outcome.ts';
+import { errorWords, failed, type Probe } from './outcome.ts';
 import { createScriptProbe, type ScriptPlace } from './script.ts';
 import { createTcpProbe } from './tcp.ts';
 
@@ -11,8 +11,22 @@ export interface ProbePlace extends ScriptPlace {
   readonly engineSocket: string;
 }
 
-/** @param env what a script is told, asked for each run */
+/**
+ * What a check cannot cope with makes it fail; it must not end the agent.
+ * @param env what a script is told, asked for each run
+ */
 export function createProbe(check: Check, place: ProbePlace, env: () => Record<string, string>): Probe {
+  const probe = probeOf(check, place, env);
+  return async () => {
+    try {
+      return await probe();
+    } catch (error) {
+      return failed(`cannot be run: ${errorWords(error)}`);
+    }
+  };
+}
+
+function probeOf(check: Check, place: ProbePlace, env: () => Record<string, string>): Probe {
   switch (check.kind) {
     case 'http':
       return createHttpProbe(check, place.directory);

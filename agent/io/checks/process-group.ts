@@ -36,14 +36,29 @@ const floodBytes = 16 * 1024 * 1024;
 const lastWordsMs = 50;
 const mark = 'SWARM_VIP_RUN';
 
-export function runGroup({ file, args, env, cwd, timeoutMs }: GroupOptions): GroupRun {
+/** Never throws. */
+export function runGroup(options: GroupOptions): GroupRun {
   const id = randomUUID();
-  const child = spawn(file, [...args], {
+  try {
+    return follow(launch(options, id), id, options.timeoutMs);
+  } catch (thrown) {
+    // Node throws for what is not usual, such as ETXTBSY, a file that is being written to.
+    const error = thrown as NodeJS.ErrnoException;
+    const result = { code: null, signal: null, output: '', end: 'not-started', error } as const;
+    return { result: Promise.resolve(result), gone: Promise.resolve() };
+  }
+}
+
+function launch({ file, args, env, cwd }: GroupOptions, id: string) {
+  return spawn(file, [...args], {
     cwd,
     env: { ...env, [mark]: id },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+}
+
+function follow(child: ChildProcess, id: string, timeoutMs: number): GroupRun {
   const output = collectTail(child, () => end('flood'));
   let finish: (result: GroupResult) => void = () => undefined;
   let over: GroupResult['end'] | undefined;
@@ -110,8 +125,7 @@ function killGroup(pid: number | undefined): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch (error) {
-    // Nobody left in it.
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    if (!isBeyondReach(error)) throw error;
   }
 }
 
@@ -124,11 +138,15 @@ function killMarked(entry: string): void {
       try {
         process.kill(Number(pid), 'SIGKILL');
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+        if (!isBeyondReach(error)) throw error;
       }
     }
   }
 }
+
+/** Gone, or another user's. */
+const isBeyondReach = (error: unknown) =>
+  ['ESRCH', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '');
 
 /** What an earlier life of the agent has left running when it was killed. Once, before the first run. */
 export function killLeftOvers(): void {

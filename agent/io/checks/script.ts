@@ -1,6 +1,6 @@
 // Check by a script of the mounted directory: exit code 0 passes. Executed itself, so a file that cannot be executed is
 // found before the run: execvp would quietly take a shell for one without interpreter line.
-import { accessSync, closeSync, constants, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Script } from '../../../shared/checks.ts';
 import { type CheckFault, failed, type Outcome, type Probe } from './outcome.ts';
@@ -70,7 +70,7 @@ function scriptOutcome({ code, signal, end, output, error }: GroupResult, timeou
 export function scriptFault(script: Script, { directory, searchPath }: ScriptPlace): CheckFault | undefined {
   const path = join(directory, script.file);
   const { file } = script;
-  if (!existsSync(path) || !statSync(path).isFile()) {
+  if (!allows(path, constants.F_OK)) {
     const message = `there is no file ${path}`;
     const remedy = `mount ${file} into ${directory} of the agent service, as a Docker config with mode 0555`;
     return { code: 'check-script-missing', message, remedy };
@@ -97,7 +97,7 @@ export function scriptFault(script: Script, { directory, searchPath }: ScriptPla
 /** Undefined: there is one, or none is needed; "": none is named. */
 function missingInterpreter(path: string, searchPath: string): string | undefined {
   const head = readHead(path);
-  if (head.startsWith('\x7fELF')) return undefined;
+  if (head === undefined || head.startsWith('\x7fELF')) return undefined;
   const [, interpreter, rest = ''] = /^#![ \t]*(\S+)[ \t]*([^\n]*)/.exec(head) ?? [];
   if (interpreter === undefined) return '';
   if (!allows(interpreter, constants.X_OK)) return interpreter;
@@ -110,8 +110,14 @@ function missingInterpreter(path: string, searchPath: string): string | undefine
   return found ? undefined : wanted;
 }
 
-function readHead(path: string): string {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+/** Undefined for a file that may be run but not read: the kernel decides, and says what is wrong. */
+function readHead(path: string): string | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
   try {
     const head = Buffer.alloc(256);
     return head.toString('latin1', 0, readSync(fd, head));
