@@ -43,8 +43,12 @@ export function createLeases(
     try {
       return parseLeaseStats(readFileSync(paths.leaseStats, 'utf8'));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+        deps.log.warn(
+          { event: 'lease-stats-unreadable', error: String(error) },
+          'cannot read what lease.pl says',
+        );
+      return undefined;
     }
   };
   const say = (problem: Problem, holds: boolean) =>

@@ -12,11 +12,12 @@ export function createProblems(log: Log, onChange: () => void): Problems {
   const current = new Map<string, Problem>();
   const keyOf = (code: string, where: string) => `${code}\0${where}`;
   return {
-    set(problem) {
+    set(found) {
+      const problem = cut(found);
       const key = keyOf(problem.code, problem.where);
       const before = current.get(key);
       if (before && problemText(before) === problemText(problem)) return;
-      current.set(key, cut(problem));
+      current.set(key, problem);
       const write = problem.severity === 'error' ? log.error : log.warn;
       write.call(log, { event: 'problem', code: problem.code, group: problem.group }, problemText(problem));
       onChange();
