@@ -11,7 +11,7 @@ import {
   type StateTransition,
 } from '../shared/protocol.ts';
 import type { NodeId } from '../shared/words.ts';
-import { type AgentRecord, greeted, reported } from './core/agents.ts';
+import { type AgentRecord, greeted, plansAlike, reported } from './core/agents.ts';
 import { assignmentOf } from './core/config-check.ts';
 import { confirmedDown, confirmedDownLabel } from './core/confirmed-down.ts';
 import { type HistoryDocument, historyDocument, merged } from './core/history.ts';
@@ -254,7 +254,9 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       const record = records.get(node);
       if (!record) return;
       records.set(node, reported(record, report, now()));
-      if (JSON.stringify(record.report) !== JSON.stringify(report)) replanSoon();
+      // Whoever has connected again is told again, also if nothing has changed there.
+      const untold = role === 'active' && !sent.has(node);
+      if (untold || !plansAlike(record.report, report)) replanSoon();
     },
 
     remember(node, transitions) {

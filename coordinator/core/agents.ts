@@ -38,6 +38,13 @@ export function reported(previous: AgentRecord, report: Report, nowMs: number): 
   return { ...previous, report, seenMs: nowMs, claims };
 }
 
+/** Checks tell their age with each report; what follows from them is in states and pauses. */
+export function plansAlike(before: Report | undefined, after: Report): boolean {
+  const planned = (report: Report) =>
+    JSON.stringify({ ...report, instances: report.instances.map(({ checks: _, ...instance }) => instance) });
+  return before !== undefined && planned(before) === planned(after);
+}
+
 /**
  * Who holds a group. A node that died as MASTER has claimed it last before its successor's first claim, so it does not
  * count; of two that go on claiming, both do. Freshest first.

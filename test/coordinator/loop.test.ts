@@ -1,0 +1,71 @@
+// The coordinator's loop: who is told what, and when it plans. Swarm and connections are values here.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import pino from 'pino';
+import { createCoordinator } from '../../coordinator/coordinator.ts';
+import { plansAlike } from '../../coordinator/core/agents.ts';
+import type { CoordinatorFrame, RunningInstance } from '../../shared/protocol.ts';
+import { id, member, plan, report, running, snapshot } from './world.ts';
+
+const swarm = snapshot([member(1), member(2)]);
+const hello = {
+  type: 'hello',
+  protocol: 1,
+  node: id(1),
+  hostname: 'host1',
+  agentVersion: '1',
+  keepalivedVersion: '2.2.7',
+} as const;
+
+describe('an agent that connects again', () => {
+  it('is told again, though nothing has changed on its node and in Swarm', async () => {
+    const sent: CoordinatorFrame[] = [];
+    let nowMs = 0;
+    const coordinator = createCoordinator({
+      ...{ self: id(1), version: '1', now: () => nowMs, log: pino({ level: 'silent' }) },
+      swarm: {
+        snapshot: () => Promise.resolve(swarm),
+        ownNode: () => Promise.resolve(id(1)),
+        setLabel: () => Promise.resolve(7),
+        watch: () => undefined,
+      },
+      send: (_, frame) => sent.push(frame) > 0,
+      connected: () => [id(1)],
+      disconnect: () => assert.fail('nobody is to go'),
+    });
+    const assignments = () => sent.filter(({ type }) => type === 'assignment').length;
+    await coordinator.look();
+    nowMs = 10_000;
+    for (const connections of [1, 2]) {
+      coordinator.hello(hello);
+      coordinator.report(id(1), report(1));
+      await turn();
+      await turn();
+      assert.equal(assignments(), connections);
+      coordinator.report(id(1), report(1));
+      await turn();
+      await turn();
+      assert.equal(assignments(), connections, 'once for each connection');
+      coordinator.gone(id(1));
+      await turn();
+      await turn();
+    }
+  });
+});
+
+describe('a report', () => {
+  const [assigned] =
+    plan(swarm, new Map([[id(1), { connected: true, report: report(1) }]])).assignments.get(id(1)) ?? [];
+  const ran = (lastRunMs: number, more: Partial<RunningInstance> = {}) => {
+    assert.ok(assigned);
+    const check = { name: 'up', up: true, sinceMs: 0, lastRunMs, durationMs: 5, output: '' };
+    return report(1, [running(assigned, { checks: [check], ...more })]);
+  };
+
+  it('that differs by the age of a check alone is no reason to plan', () => {
+    assert.ok(plansAlike(ran(1), ran(2)));
+    assert.ok(!plansAlike(ran(1), ran(1, { state: 'MASTER' })));
+    assert.ok(!plansAlike(undefined, ran(1)));
+  });
+});
