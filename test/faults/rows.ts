@@ -19,6 +19,8 @@ export interface Row extends Step {
 export interface Timing {
   /** How long a lasting fault lasts. */
   readonly minuteMs: number;
+  /** How often something is killed. */
+  readonly kills: number;
 }
 
 /** VRRP's bound for the death of the holder. */
@@ -103,8 +105,8 @@ export const rows: readonly Row[] = [
     name: 'node-killed',
     title: 'the agent’s Node process is killed on every node at once, ten times',
     prepare: calm,
-    act: async (stage) => {
-      for (let round = 0; round < 10; round++) {
+    act: async (stage, { kills } = soak) => {
+      for (let round = 0; round < kills; round++) {
         await onAll(stage, 'kill-node-process');
         await until('every Node process to be back', () => allRun(stage), { timeoutMs: 20_000, everyMs: 50 });
       }
@@ -274,5 +276,5 @@ export const rows: readonly Row[] = [
   },
 ];
 
-export const soak: Timing = { minuteMs: 60_000 };
-export const quick: Timing = { minuteMs: 12_000 };
+export const soak: Timing = { minuteMs: 60_000, kills: 10 };
+export const quick: Timing = { minuteMs: 12_000, kills: 4 };
