@@ -3,14 +3,14 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, beforeEach, describe, it, type TestContext } from 'node:test';
+import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
 import type { Check } from '../../shared/checks.ts';
 import { type AssignedInstance, Report } from '../../shared/protocol.ts';
 import { masterDownMs } from '../../shared/timers.ts';
 import { type Bench, createBench, eventsOf, type Host, instanceFor, nth, until } from './bench.ts';
-import { type FineResult, watchFinely } from './fine-witness.ts';
+import { judgeLossless, watchFinely } from './fine-witness.ts';
 import { judge, probe, watchAddresses } from './witness.ts';
 
 const boundMs = Math.ceil(masterDownMs(3, 100, 240));
@@ -86,13 +86,6 @@ describe('checks', () => {
         partOf(numberOf(each))?.checks?.every((check) => check.up && check.lastRunMs),
       ),
     );
-  const lossless = (t: TestContext, result: FineResult) => {
-    t.diagnostic(JSON.stringify(result));
-    // On a busy machine an untouched address has such gaps, too.
-    const unnoticed = result.lost <= 2 + result.controlLost || result.longestGapMs <= result.controlGapMs;
-    assert.ok(unnoticed, `lost ${result.lost}, control ${result.controlLost}`);
-    assert.ok(result.overlapMs < 20, `two holders for ${result.overlapMs} ms`);
-  };
   const killAgent = async (number: number) => {
     const adopted = eventsOf(host(number), 'adopted').length;
     const pid = host(number).pids().agent ?? assert.fail('no agent');
@@ -156,7 +149,7 @@ describe('checks', () => {
     up(1);
     await settled(1);
     const result = await watch.stop();
-    lossless(t, result);
+    judgeLossless(t, result);
     assert.deepEqual(
       result.moves.split(' ').filter((move) => move.startsWith('+')),
       ['+2', '+1'],
@@ -210,7 +203,7 @@ describe('checks', () => {
     const watch = await watchFinely(bench);
     assign({ checks }, { 1: { standAside: 'relieved' } });
     await until('relieved', () => holders().join() === '2' && partOf(1)?.pause?.reason === 'standing-aside');
-    lossless(t, await watch.stop());
+    judgeLossless(t, await watch.stop());
     assign({ checks });
     await until('it leads again', () => holders().join() === '1' && partOf(1)?.effectivePriority === 245);
   });
@@ -227,7 +220,7 @@ describe('checks', () => {
     );
     const watch = await watchFinely(bench);
     await host(1).stop();
-    lossless(t, await watch.stop());
+    judgeLossless(t, await watch.stop());
     assert.equal(holders().length, 1);
   });
 
@@ -242,7 +235,7 @@ describe('checks', () => {
     );
     const watch = await watchFinely(bench);
     await host(1).stop();
-    lossless(t, await watch.stop());
+    judgeLossless(t, await watch.stop());
     assert.deepEqual(holders(), [2]);
   });
 

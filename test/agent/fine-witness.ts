@@ -1,6 +1,8 @@
 // Eyes for planned moves, where a single packet counts: a probe each millisecond, and the kernels' own time stamps of
 // every address that comes and goes.
+import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
+import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bench, Host } from './bench.ts';
 
@@ -14,6 +16,15 @@ export interface FineResult {
   readonly overlapMs: number;
   /** Who got and lost the address, in order: "+2 -1". */
   readonly moves: string;
+}
+
+/** A planned move: no loss, and no second holder, that an untouched address does not have at the same time. */
+export function judgeLossless(t: TestContext, result: FineResult, unnoticedLoss = 2): void {
+  t.diagnostic(JSON.stringify(result));
+  const { lost, controlLost, longestGapMs, controlGapMs, overlapMs } = result;
+  const unnoticed = lost <= unnoticedLoss + controlLost || longestGapMs <= controlGapMs;
+  assert.ok(unnoticed, `lost ${lost}, control ${controlLost}`);
+  assert.ok(overlapMs < 20, `two holders for ${overlapMs} ms`);
 }
 
 /** Probes from the LAN until stopped. */

