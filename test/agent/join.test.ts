@@ -277,8 +277,11 @@ describe('joining', { concurrency: true }, () => {
         () => on.bench.peer.events().filter((event) => event.event === 'tls-error').length >= 2,
       );
       assert.ok(!on.bench.peer.events().some((event) => event.event === 'frame'));
-      const said = eventsOf(first(), 'coordinator-lost').map((line) => String(line['why']));
-      const refused = said.filter((why) => /bad record mac|decryption failed/i.test(why));
+      const words = () => eventsOf(first(), 'coordinator-lost').map((line) => String(line['why']));
+      const isRefusal = (why: string) => /bad record mac|decryption failed/i.test(why);
+      await until('it is said', () => words().some(isRefusal));
+      const said = words();
+      const refused = said.filter(isRefusal);
       assert.equal(refused.length, 1, `said once, not at every attempt: ${said.join(' | ')}`);
     });
   });

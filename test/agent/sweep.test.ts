@@ -102,9 +102,10 @@ describe('addresses against what keepalived says', () => {
     const began = performance.now();
     await until('removed', () => second().held().join() === '10.99.0.77/32', 5_000);
     assert.ok(performance.now() - began > 300, 'not before its grace is over');
-    assert.equal(metric(second(), 'swarm_vip_agent_addresses_swept_total'), 2);
-    assert.equal(eventsOf(second(), 'stray-removed').length, 1);
+    await until('counted', () => metric(second(), 'swarm_vip_agent_addresses_swept_total') === 2);
+    await until('it is said', () => eventsOf(second(), 'stray-removed').length > 0);
     await sleep(1_000);
+    assert.equal(eventsOf(second(), 'stray-removed').length, 1);
     assert.deepEqual(second().held(), ['10.99.0.77/32']);
     second().exec('ip', 'addr', 'del', '10.99.0.77/32', 'dev', 'eth0');
     assert.equal(first().held().length, 2);
