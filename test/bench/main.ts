@@ -8,7 +8,7 @@ import { exitCodeOf, Interrupted, interruptible } from '../lab/interrupt.ts';
 import { judge, type Verdict } from '../lab/judge.ts';
 import { createLab, type Lab } from '../lab/lab.ts';
 import { labelLatencies } from './label-latency.ts';
-import { type Direction, series } from './series.ts';
+import { type Direction, type Series, series } from './series.ts';
 import { header, quantile, row } from './table.ts';
 
 const count = (text: string): number => {
@@ -50,8 +50,15 @@ async function measure(step: Step, stage: Stage, runs: number): Promise<void> {
     }
     return verdict;
   };
-  const measured = await series(runs, step.back !== undefined, runOnce);
-  print(row(step.name, measured, missed));
+  let soFar: Series = { verdicts: [], voids: 0 };
+  try {
+    await series(runs, step.back !== undefined, runOnce, (known) => {
+      soFar = known;
+      process.stderr.write(`  ${step.name}: ${known.verdicts.length} of ${runs}, ${known.voids} void\n`);
+    });
+  } finally {
+    print(row(step.name, soFar, missed));
+  }
 }
 
 const program = new Command('bench')

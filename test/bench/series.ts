@@ -21,6 +21,8 @@ export async function series(
   runs: number,
   hasWayBack: boolean,
   runOnce: (direction: Direction, prepare: boolean) => Promise<Verdict>,
+  /** After each run: what is known so far is worth something even if the next one is interrupted. */
+  onRun: (soFar: Series) => void = () => undefined,
 ): Promise<Series> {
   const verdicts: Verdict[] = [];
   let voids = 0;
@@ -30,6 +32,7 @@ export async function series(
     const verdict = await runOnce(direction, !hasWayBack || done === 0);
     if (verdict.void) voids += 1;
     else verdicts.push(verdict);
+    onRun({ verdicts, voids });
   }
   return { verdicts, voids };
 }
