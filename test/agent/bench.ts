@@ -29,8 +29,13 @@ export interface Host {
   saved(file: string): string;
   /** Starts init.sh with the agent. */
   start(env?: Record<string, string>): void;
-  /** Host pid of PID 1, of Node, of keepalived's parent and child. */
-  pids(): { init: number; agent: number | undefined; keepalived: number[] };
+  /** Host pid of PID 1, of Node, of keepalived's parent and child, of lease.pl. */
+  pids(): {
+    init: number;
+    agent: number | undefined;
+    keepalived: number[];
+    lease: number | undefined;
+  };
   /** SIGTERM to PID 1, as Docker does; resolves with the exit code of PID 1. */
   stop(): Promise<number | null>;
   /** Resolves with the exit code of PID 1. */
@@ -197,6 +202,8 @@ function createHost(name: string, index: number, program: string, peer: PeerWith
       init: init?.pid ?? 0,
       agent: all.find((entry) => ['node', 'MainThread'].includes(entry.comm))?.pid,
       keepalived: all.filter((entry) => entry.comm === 'keepalived').map((entry) => entry.pid),
+      // Whoever listens for adverts is perl, too, but a child of Node and reads its program from a pipe.
+      lease: all.find((entry) => entry.comm === 'perl' && isLease(entry.pid))?.pid,
     };
   };
   const host: Host & { cleanUp(): Promise<void> } = {
@@ -332,6 +339,15 @@ function createPeer(lan: string): PeerWithSend {
       void child?.stdin?.write(`${JSON.stringify({ node, text, keep })}
 `),
   };
+}
+
+function isLease(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('lease.pl\0');
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw error;
+  }
 }
 
 function descendants(pid: number): { pid: number; comm: string }[] {

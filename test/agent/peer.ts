@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { pskTlsOptions } from '../../shared/tls.ts';
 
-const [host = '', port = '9166', key = '', managers = host] = process.argv.slice(2);
+const [host = '', port = '9166', key = '', managers = host, manager = 'm'.repeat(25)] = process.argv.slice(2);
 const say = (value: unknown) => process.stdout.write(`${JSON.stringify(value)}\n`);
 const options = { ...pskTlsOptions, pskCallback: () => Buffer.from(key) };
 const server = createServer(options);
@@ -24,7 +24,7 @@ new WebSocketServer({ server, perMessageDeflate: false }).on('connection', (sock
       const welcome = {
         type: 'welcome',
         protocol: 1,
-        node: 'm'.repeat(25),
+        node: manager,
         role: 'active',
         managers: managers.split(','),
       };

@@ -8,6 +8,7 @@ import { exitCodeOf, Interrupted, interruptible } from '../lab/interrupt.ts';
 import { judge, type Verdict } from '../lab/judge.ts';
 import { createLab, type Lab } from '../lab/lab.ts';
 import { labelLatencies } from './label-latency.ts';
+import { measureRest, restTable } from './rest.ts';
 import { type Direction, type Series, series } from './series.ts';
 import { header, quantile, row } from './table.ts';
 
@@ -96,6 +97,15 @@ program
       ] as const) {
         print(`  ${name.padEnd(16)} ${quantile(took, q)?.toFixed(0).padStart(6)} ms`);
       }
+    }),
+  );
+program
+  .command('rest')
+  .description('memory and CPU of an agent at rest: three groups, three checks, three managers')
+  .option('--seconds <n>', 'how long', count, 300)
+  .action(({ seconds }: { seconds: number }) =>
+    interruptible(async (signal) => {
+      for (const line of restTable(await measureRest(seconds, signal))) print(line);
     }),
   );
 
