@@ -7,7 +7,9 @@
 //     │            backing-off ◀─────────┴────────────────────────┴────────────────────┘
 //     └─ gone ─ stopping ◀── want (nothing) or leave, from every phase with a process
 //
-// A configuration arrives here only after `keepalived --config-test` took it.
+// A configuration arrives here only after `keepalived --config-test` took it: being checked and being rejected happen
+// before this machine, in agent/applier.ts, one at a time, and change nothing here. What is checked next to what runs is
+// no phase of the process.
 import { restartDelayMs } from './backoff.ts';
 
 export type SupervisePhase =

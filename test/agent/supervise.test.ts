@@ -254,11 +254,62 @@ describe('supervision of keepalived', () => {
             }
             if (event.kind === 'gone') assert.ok(effects.some((effect) => effect.kind === 'sweep'));
             assert.equal(after.running !== null && !alive, false, 'reports what does not run');
+            // A busy loop needs an alarm that is due again at once, or a start that nobody has asked for.
+            if (event.kind === 'tick' && after.deadlineMs !== null)
+              assert.ok(after.deadlineMs > now, 'an alarm that rings without end');
+            assert.ok(effects.length <= 4, 'more than one life at a time');
+            if (effects.some((effect) => effect.kind === 'start'))
+              assert.ok(
+                event.kind === 'want' || state.phase === 'backing-off' || state.phase === 'stopping',
+                'a start without a wish, a delay or an ordered stop before it',
+              );
             state = after;
           }
         },
       ),
       { numRuns: 3000 },
+    );
+  });
+
+  it('whatever it dies of, and however soon: seven starts, and then two a minute', () => {
+    /** What a life does before it ends: it never lasts long enough to be forgiven. */
+    const life = fc.record({
+      readyAfterMs: fc.option(fc.integer({ min: 0, max: 5_000 })),
+      respawns: fc.boolean(),
+      livesMs: fc.integer({ min: 0, max: 20_000 }),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(life, { minLength: 1, maxLength: 40 }),
+        fc.constantFrom(old, alone),
+        (lives, config) => {
+          let now = 0;
+          let starts = 0;
+          let state: Supervise<Config> = initialSupervise();
+          const feed = (event: SuperviseEvent<Config>) => {
+            const { state: after, effects } = stepSupervise(state, event, now);
+            state = after;
+            starts += effects.filter((effect) => effect.kind === 'start').length;
+          };
+          feed(want(config));
+          for (const { readyAfterMs, respawns, livesMs } of lives) {
+            assert.equal(state.phase, 'starting');
+            now += readyAfterMs ?? 0;
+            if (readyAfterMs !== null) feed(ready);
+            if (respawns) feed({ kind: 'respawning' });
+            now += livesMs;
+            feed({ kind: 'gone' });
+            // Alarms that ring too often change nothing.
+            feed({ kind: 'tick' });
+            // The same wish again, as with each new generation, shortens nothing.
+            feed(want({ ...config }));
+            now = Math.max(now, state.deadlineMs ?? now);
+            feed({ kind: 'tick' });
+            assert.ok(starts <= 7 + now / 30_000, `${starts} starts in ${now} ms`);
+          }
+        },
+      ),
+      { numRuns: 1000 },
     );
   });
 });
