@@ -21,7 +21,12 @@ export function run(
     const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     options.onSpawn?.(child);
     const output = { stdout: '', stderr: '' };
-    const timer = setTimeout(() => child.kill('SIGKILL'), limitMs);
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      // A child of it may live on and hold its pipes: "close" must not wait for that one.
+      child.stdout.destroy();
+      child.stderr.destroy();
+    }, limitMs);
     const collect = (name: 'stdout' | 'stderr') => (data: Buffer) => {
       if (output[name].length < outputLimit) output[name] += data.toString('utf8');
     };
