@@ -8,6 +8,7 @@ import { exitCodeOf, Interrupted, interruptible } from '../lab/interrupt.ts';
 import { judge, type Verdict } from '../lab/judge.ts';
 import { createLab, type Lab } from '../lab/lab.ts';
 import { labelLatencies } from './label-latency.ts';
+import { loadHeader, loadRow, measureLoad } from './load.ts';
 import { measureRest, restTable } from './rest.ts';
 import { type Direction, type Series, series } from './series.ts';
 import { header, quantile, row } from './table.ts';
@@ -107,6 +108,27 @@ program
     interruptible(async (signal) => {
       for (const line of restTable(await measureRest(seconds, signal))) print(line);
     }),
+  );
+program
+  .command('load')
+  .description('false take-overs under full load, for each interval between adverts')
+  .option('--intervals <ms...>', 'in milliseconds', (text: string, so: number[] = []) => [...so, count(text)])
+  .option('--minutes <n>', 'for each', count, 10)
+  .option('--loops <n>', 'busy loops for each core', count, 2)
+  .action(
+    ({
+      intervals = [50, 100, 200],
+      minutes,
+      loops,
+    }: {
+      intervals?: number[];
+      minutes: number;
+      loops: number;
+    }) =>
+      interruptible(async (signal) => {
+        print(loadHeader);
+        for (const interval of intervals) print(loadRow(await measureLoad(interval, loops, minutes, signal)));
+      }),
   );
 
 program.parseAsync().catch((error: unknown) => {
