@@ -1,5 +1,5 @@
 // A keepalived that misbehaves: each way is a named fixture, a script that stands before the real one in the PATH. Every
-// test on the real agent; the benches side by side, since most of the time is waiting.
+// test on the real agent; two benches side by side, since most of the time is waiting.
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -51,7 +51,7 @@ const boundMs = Math.ceil(masterDownMs(3, 100, 248));
 const holdsAlone = (holder: Host, other: Host) =>
   holder.held().includes(`${vip}/32`) && other.held().length === 0;
 
-describe('a keepalived that', { concurrency: 3 }, () => {
+describe('a keepalived that', { concurrency: 2 }, () => {
   it('ignores SIGTERM is handed over from and killed within the grace of a stop, its addresses gone', (t) =>
     withFixture('ignores-sigterm', async ({ bench, first, second, start }) => {
       start();
