@@ -1,6 +1,12 @@
 // Assignment → accepted configuration: newest wins, kept on disk, rendered, tested by keepalived, handed to the keeper.
 import type { Log } from '../shared/io/log.ts';
-import { type Assignment, compareGenerations, type Generation, type Report } from '../shared/protocol.ts';
+import {
+  type AssignedInstance,
+  type Assignment,
+  compareGenerations,
+  type Generation,
+  type Report,
+} from '../shared/protocol.ts';
 import type { AgentConfig } from './config.ts';
 import { absentSources, type KernelInterface } from './core/kernel.ts';
 import type { SupervisePhase } from './core/supervise.ts';
@@ -10,6 +16,7 @@ import { testConfig } from './io/config-test.ts';
 import { AssignmentFile, type StateStore } from './io/state-store.ts';
 import type { RenderConfig } from './io/template.ts';
 import type { Keeper } from './keeper.ts';
+import type { Observer } from './observer.ts';
 import type { Quarantine } from './quarantine.ts';
 import { createRunConfig, type RunConfig } from './run-config.ts';
 
@@ -32,6 +39,7 @@ export interface ApplierDeps {
   readonly keeper: Keeper;
   readonly render: RenderConfig;
   readonly quarantine: Quarantine;
+  readonly observer: Pick<Observer, 'watch' | 'staysOut'>;
   readonly kernel: () => readonly KernelInterface[];
   /** keepalived is MASTER of the group. */
   readonly holds: (group: string) => boolean;
@@ -39,7 +47,7 @@ export interface ApplierDeps {
 }
 
 export function createApplier(deps: ApplierDeps): Applier {
-  const { config, log, store, keeper, render, quarantine } = deps;
+  const { config, log, store, keeper, render, quarantine, observer } = deps;
   const kept = readCached(store, config);
   const cached = newerOf(
     kept && !quarantine.isPoison(kept.instances) ? kept : undefined,
@@ -58,6 +66,8 @@ export function createApplier(deps: ApplierDeps): Applier {
   let interfaces = '';
   /** What an ordered change comes to depends on who holds: as it was decided last. */
   let decided = '';
+  /** Groups that stay out, likewise. */
+  let out = '';
 
   const resolve = ({ instances }: Assignment) => {
     const runs = keeper.supervise().loading?.instances ?? [];
@@ -68,13 +78,28 @@ export function createApplier(deps: ApplierDeps): Applier {
   };
   const inTransition = ({ instances }: Assignment) => instances.some((instance) => instance.transition);
 
+  /** Without what is only looked on at, and what somebody else on this host is in the way of. */
+  const runnable = (resolved: readonly AssignedInstance[]) =>
+    resolved.filter(({ group, observe }) => !observe && !observer.staysOut(group));
+  const staysOut = ({ instances }: Assignment) =>
+    instances
+      .map(({ group }) => group)
+      .filter(observer.staysOut)
+      .join(' ');
+
   const apply = async (assignment: Assignment) => {
     const { epoch, counter } = assignment;
-    const instances = resolve(assignment);
-    decided = JSON.stringify(instances);
+    observer.watch(assignment.instances);
+    const resolved = resolve(assignment);
+    const instances = runnable(resolved);
+    decided = JSON.stringify(resolved);
+    out = staysOut(assignment);
     // As resolved: a next life that knows nothing of what ran must not begin with what was to be kept back.
     const keep = () =>
-      store.write(config.paths.assignment, { node: config.nodeId, assignment: { ...assignment, instances } });
+      store.write(config.paths.assignment, {
+        node: config.nodeId,
+        assignment: { ...assignment, instances: resolved },
+      });
     if (instances.length === 0) {
       rejected = null;
       keeper.want(null);
@@ -179,12 +204,14 @@ export function createApplier(deps: ApplierDeps): Applier {
       }
       // keepalived refuses a configuration with an interface that is not there (yet).
       const decides = desired && inTransition(desired) && JSON.stringify(resolve(desired)) !== decided;
-      if (appeared || decides || (rejected && names !== interfaces)) void work();
+      const otherwise = desired !== undefined && staysOut(desired) !== out;
+      if (appeared || decides || otherwise || (rejected && names !== interfaces)) void work();
       interfaces = names;
     },
     rejected: () => poison ?? rejected,
     idle() {
-      if (!desired || desired.instances.length > 0 || keeper.supervise().phase !== 'stopped') return null;
+      if (!desired || runnable(desired.instances).length > 0 || keeper.supervise().phase !== 'stopped')
+        return null;
       return { epoch: desired.epoch, counter: desired.counter };
     },
   };

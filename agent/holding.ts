@@ -28,12 +28,14 @@ export interface HoldingDeps {
   readonly kernel: KernelWatch;
   readonly states: VrrpStates;
   readonly keeper: Keeper;
+  /** Somebody else runs a VRRP daemon on this host: what is there may be his. */
+  readonly strangerHere: () => boolean;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
 
 export function createHoldingWatch(deps: HoldingDeps): HoldingWatch {
-  const { log, problems, kernel, states, keeper, now } = deps;
+  const { log, problems, kernel, states, keeper, strangerHere, now } = deps;
   let state: Holding = new Map();
   let timer: NodeJS.Timeout | undefined;
   let acting = false;
@@ -45,7 +47,9 @@ export function createHoldingWatch(deps: HoldingDeps): HoldingWatch {
     const { phase, running } = keeper.supervise();
     // Around a start, a reload and a stop addresses come and go; what remains of it shows when it is over.
     if (phase !== 'running' && phase !== 'gating') return [];
-    return mismatches(running?.instances ?? [], states.current(), kernel.current());
+    const found = mismatches(running?.instances ?? [], states.current(), kernel.current());
+    // What keepalived of ours has left behind has a lease, and goes by itself.
+    return found.filter(({ kind }) => kind === 'missing' || !strangerHere());
   };
 
   const look = () => {

@@ -45,12 +45,13 @@ async function main(): Promise<void> {
 
   const events: Events = {
     onKernelChange: () => undefined,
+    onSurroundings: () => undefined,
     onChange: () => undefined,
     send: () => undefined,
   };
   const onChange = () => events.onChange();
   const node = await createNodeSide(config, log, events);
-  const { keeper, kernel, store, states, history, parts, problems } = node;
+  const { keeper, kernel, store, states, history, parts, problems, observer } = node;
   const quarantine = createQuarantine({ config, store, log });
   const lastRun = quarantine.lastRun();
   await keeper.begin(lastRun);
@@ -62,11 +63,17 @@ async function main(): Promise<void> {
     keeper,
     render,
     quarantine,
+    observer,
     kernel: kernel.current,
     holds: (group) => states.current().get(group)?.state === 'MASTER',
     onChange,
   });
   events.onKernelChange = () => {
+    observer.look();
+    applier.reconsider();
+    node.holding.look();
+  };
+  events.onSurroundings = () => {
     applier.reconsider();
     node.holding.look();
   };
@@ -82,6 +89,7 @@ async function main(): Promise<void> {
       phase,
       restarts,
       states: states.current(),
+      observed: observer.observed(),
       pauses: parts.current(),
       checks: node.checks.results(),
       problems: problems.all(),
@@ -116,6 +124,7 @@ async function main(): Promise<void> {
       fifo: states.counters,
       holding: node.holding.counters,
       leases: node.leases.stats,
+      foreign: observer.foreign,
       agentVersion: version,
       keepalivedVersion,
       now,
@@ -142,6 +151,7 @@ async function main(): Promise<void> {
     reporter.resend();
     links.close();
     kernel.stop();
+    observer.stop();
     server.close();
     await sleep(50);
     log.info({ event: 'stopped' }, 'keepalived has ended');

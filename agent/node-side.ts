@@ -19,6 +19,7 @@ import { createKeeper, type Keeper } from './keeper.ts';
 import { createLeases, type Leases } from './leases.ts';
 import { createNeighbours } from './neighbours.ts';
 import type { Notifier } from './notify.ts';
+import { createObserver, type Observer } from './observer.ts';
 import { createOwnedAddresses, type OwnedAddresses } from './owned-addresses.ts';
 import { createParts, type Parts } from './parts.ts';
 import { createPins } from './pins.ts';
@@ -40,11 +41,14 @@ export interface NodeSide {
   readonly keeper: Keeper;
   readonly leases: Leases;
   readonly holding: HoldingWatch;
+  readonly observer: Observer;
 }
 
 /** What the node's side tells; bound once the rest of the agent stands. */
 export interface Events {
   onKernelChange: () => void;
+  /** What somebody else's keepalived does on this host. */
+  onSurroundings: () => void;
   onChange: () => void;
   /** To every manager. */
   send: (text: string) => void;
@@ -127,8 +131,22 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     now,
     onChange,
   });
-  const holding = createHoldingWatch({ log, problems, kernel, states, keeper, now });
   await kernel.refresh();
+  const observer = createObserver({
+    ...{ log, problems, now, wallNow },
+    kernel: kernel.current,
+    recorded: owned.all,
+    holds: (group) => states.current().get(group)?.state === 'MASTER',
+    runs: (group) => keeper.supervise().loading?.instances.some((each) => each.group === group) ?? false,
+    onChange() {
+      events.onSurroundings();
+      onChange();
+    },
+  });
+  const holding = createHoldingWatch({
+    ...{ log, problems, kernel, states, keeper, now },
+    strangerHere: observer.strangerHere,
+  });
   return {
     problems,
     store,
@@ -142,5 +160,6 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     keeper,
     leases,
     holding,
+    observer,
   };
 }

@@ -17,6 +17,7 @@ export interface PagesDeps {
   readonly fifo: () => { readonly unknownLines: number; readonly lowerMasters: number };
   readonly holding: () => MetricsInput['holding'];
   readonly leases: () => MetricsInput['leases'];
+  readonly foreign: () => boolean;
   readonly agentVersion: string;
   readonly keepalivedVersion: string;
   readonly now: () => number;
@@ -36,6 +37,7 @@ export function createPages(deps: PagesDeps): Routes {
         fifo: deps.fifo(),
         holding: deps.holding(),
         leases: deps.leases(),
+        foreign: deps.foreign(),
         agentVersion: deps.agentVersion,
         keepalivedVersion: deps.keepalivedVersion,
       }),

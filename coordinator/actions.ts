@@ -90,7 +90,7 @@ function candidate(snapshot: Snapshot, group: GroupStatus, name: string): NodeRe
     const members = group.members.map(({ hostname }) => hostname).join(', ') || 'none';
     return { refusal: json(404, { error: `${name} is no member of ${group.name}; members: ${members}` }) };
   }
-  if (!member.eligible) {
+  if (!member.eligible || member.observed) {
     return {
       refusal: json(409, { error: `${member.hostname} cannot hold ${group.name} now: ${member.note}` }),
     };

@@ -115,6 +115,8 @@ export const AssignedInstance = v.object({
    * this node announces itself again.
    */
   contested: v.optional(v.literal(true)),
+  /** Looks on only: this node runs nothing of the group, whatever else the instance says, and reports what it sees. */
+  observe: v.optional(v.literal(true)),
   /** Whose will it is that this node stands aside or leads, for the history. Changes nothing. */
   order: v.optional(v.pipe(Words, v.maxLength(300))),
   /** Health checks: run by the agent, never by keepalived. */
@@ -151,6 +153,37 @@ export const RunningInstance = v.object({
 });
 export type RunningInstance = v.InferOutput<typeof RunningInstance>;
 
+/** An advert on the wire, of whomever. */
+export const SeenAdvert = v.object({
+  interface: InterfaceName,
+  source: Address,
+  vrid: Vrid,
+  version: v.picklist([2, 3]),
+  priority: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255)),
+  intervalMs: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255_000)),
+  /** Those that it carries; excluded ones do not show. */
+  addresses: list(Address, 64),
+});
+export type SeenAdvert = v.InferOutput<typeof SeenAdvert>;
+
+/** A group that this node looks on at, as the assignment describes it and as it is. Times are Unix milliseconds. */
+export const ObservedInstance = v.object({
+  group: GroupName,
+  vrid: Vrid,
+  interface: InterfaceName,
+  addresses: list(VirtualAddress, 512),
+  /** MASTER: the kernel has an address of the group; BACKUP: a keepalived runs on this host; INIT: neither. */
+  state: VrrpState,
+  stateSinceMs: count,
+  /** Which of `addresses` the kernel has on this node, with whatever prefix. */
+  held: list(VirtualAddress, 512),
+  /** Somebody on this host, not the agent, listens for VRRP. Whether for this group cannot be seen of a backup. */
+  keepalived: v.boolean(),
+  /** The advert of the group that is heard now, and whether this host sends it. */
+  advert: v.nullable(v.object({ ...SeenAdvert.entries, sentHere: v.boolean() })),
+});
+export type ObservedInstance = v.InferOutput<typeof ObservedInstance>;
+
 export const NetworkInterface = v.object({
   name: InterfaceName,
   up: v.boolean(),
@@ -183,6 +216,8 @@ export const Report = v.object({
   /** The last assignment refused, and keepalived's or our own words. */
   rejected: v.nullable(v.object({ ...Generation.entries, reason: Words })),
   instances: list(RunningInstance, 255),
+  /** Absent: none. */
+  observed: v.optional(list(ObservedInstance, 255)),
   keepalived: v.object({
     phase: v.picklist(['stopped', 'starting', 'running', 'reloading', 'stopping', 'backing-off']),
     restarts: count,

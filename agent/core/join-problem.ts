@@ -9,7 +9,8 @@ export function inUseProblem(group: string, detail: string): Problem {
     group,
     message: detail,
     instead: 'this node stays out of the group',
-    remedy: 'free the address, or let protocol 112 pass between the members',
+    remedy:
+      'free the address (stop a keepalived run by hand that has it), or let protocol 112 pass between the members',
   };
 }
 

@@ -5,6 +5,7 @@ import type {
   AssignedInstance,
   Generation,
   NetworkInterface,
+  ObservedInstance,
   Pause,
   Report,
   RunningInstance,
@@ -33,6 +34,7 @@ export interface ReportInput {
   readonly phase: SupervisePhase;
   readonly restarts: number;
   readonly states: ReadonlyMap<string, InstanceState>;
+  readonly observed: readonly ObservedInstance[];
   readonly pauses: ReadonlyMap<string, Pause>;
   readonly checks: ReadonlyMap<string, readonly CheckResult[]>;
   readonly problems: readonly Problem[];
@@ -46,6 +48,7 @@ export function buildReport(input: ReportInput): Report {
     applied: applied && { epoch: applied.epoch, counter: applied.counter },
     rejected: input.rejected && { ...input.rejected, reason: input.rejected.reason.slice(0, 2000) },
     instances: (input.running?.instances ?? []).map((instance) => runningInstance(instance, input)),
+    ...(input.observed.length === 0 ? {} : { observed: [...input.observed] }),
     keepalived: {
       // The gate is our own affair: keepalived runs meanwhile.
       phase: input.phase === 'gating' ? 'running' : input.phase,
@@ -69,6 +72,7 @@ function runningInstance(instance: AssignedInstance, input: ReportInput): Runnin
     order: _o,
     contested: _x,
     floor: _f,
+    observe: _w,
     ...shown
   } = instance;
   return {

@@ -35,6 +35,8 @@ export interface MetricsInput {
   readonly holding: { readonly swept: number; readonly repaired: number };
   /** Undefined without leases. */
   readonly leases: LeaseStats | undefined;
+  /** A VRRP daemon on this host that is not ours. */
+  readonly foreign: boolean;
   readonly agentVersion: string;
   readonly keepalivedVersion: string;
 }
@@ -47,7 +49,9 @@ export function renderMetrics(input: MetricsInput): Promise<string> {
   const counter = (name: string, help: string, labelNames: string[] = []) =>
     new Counter({ name, help, labelNames, registers });
 
-  gauge('keepalived_up', 'Status').set(input.up ? 1 : 0);
+  // Where the agent only looks on, the keepalived in question is the other one.
+  const { observed = [] } = input.report;
+  gauge('keepalived_up', 'Status').set(input.up || (observed.length > 0 && input.foreign) ? 1 : 0);
   instanceSeries(input, gauge, counter);
   agentSeries(input, gauge, counter);
   addressSeries(input, counter);
@@ -60,7 +64,7 @@ type MakeCounter = (name: string, help: string, labelNames?: string[]) => Counte
 
 function instanceSeries({ report, dump }: MetricsInput, gauge: MakeGauge, counter: MakeCounter): void {
   const state = gauge('keepalived_vrrp_state', 'State of vrrp', ['iname', 'intf', 'vrid', 'ip_address']);
-  for (const instance of report.instances) {
+  for (const instance of [...report.instances, ...(report.observed ?? [])]) {
     for (const address of instance.addresses) {
       const [ip_address = ''] = address.split('/');
       const { group: iname, interface: intf, vrid } = instance;
@@ -82,7 +86,7 @@ function instanceSeries({ report, dump }: MetricsInput, gauge: MakeGauge, counte
 }
 
 function agentSeries(input: MetricsInput, gauge: MakeGauge, counter: MakeCounter): void {
-  const { report, links, fifo } = input;
+  const { report, links, fifo, foreign } = input;
   gauge('swarm_vip_agent_build_info', 'Versions of the agent and its keepalived', [
     'version',
     'keepalived',
@@ -113,6 +117,17 @@ function agentSeries(input: MetricsInput, gauge: MakeGauge, counter: MakeCounter
     paused.set({ group: instance.group }, instance.pause ? 1 : 0);
     held.set({ group: instance.group }, instance.held.length);
   }
+  const observed = gauge('swarm_vip_agent_observed', '1 for a group that the agent only looks on at', [
+    'group',
+  ]);
+  for (const instance of report.observed ?? []) {
+    observed.set({ group: instance.group }, 1);
+    held.set({ group: instance.group }, instance.held.length);
+  }
+  gauge(
+    'swarm_vip_agent_foreign_keepalived',
+    '1 while a VRRP daemon runs on this host that is not the agent’s',
+  ).set(foreign ? 1 : 0);
   checkSeries(report, gauge);
   const { restarts } = report.keepalived;
   counter('swarm_vip_agent_keepalived_restarts_total', 'Times keepalived ended by itself').inc(restarts);

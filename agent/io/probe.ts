@@ -2,7 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Instance } from '../../shared/protocol.ts';
 import { familyOf } from '../../shared/words.ts';
-import type { PlacedAddress } from '../core/anchor.ts';
+import { anchorOf, type PlacedAddress } from '../core/anchor.ts';
 import { run, spawnTied } from './run.ts';
 
 export type Answer =
@@ -47,9 +47,10 @@ async function askAddress({ address: virtual, interface: link }: PlacedAddress):
 
 /**
  * Ends with 0 at the first advert that this instance would take for its holder's: VRID, version, password and (version
- * 2) interval as ours, from one of the peers, to our own source or the group's multicast address, on the interface;
- * priority 0 ("I stop") does not count. Arguments: 4 or 6, interface, source, VRID, version, seconds (version 2),
- * unicast or multicast, peers; on standard input the password.
+ * 2) interval as ours, nothing but our anchor in it (keepalived refuses any other list of addresses, so a hand-run one
+ * with the same VRID is another router), from one of the peers, to our own source or the group's multicast address, on
+ * the interface; priority 0 ("I stop") does not count. Arguments: 4 or 6, interface, source, anchor, VRID, version,
+ * seconds (version 2), unicast or multicast, peers; on standard input the password.
  *
  * It hears exactly what keepalived hears, a raw socket behind the host's firewall. A packet capture sits before the
  * firewall: it would hear a holder that keepalived cannot hear, and so make a second one. Perl is in every Debian
@@ -58,7 +59,7 @@ async function askAddress({ address: virtual, interface: link }: PlacedAddress):
  */
 const hearAdvert = String.raw`
 use strict; use warnings; use Socket qw(:all);
-my ($family, $device, $source, $vrid, $version, $seconds, $transport, @peers) = @ARGV;
+my ($family, $device, $source, $anchor, $vrid, $version, $seconds, $transport, @peers) = @ARGV;
 my $password = <STDIN> // '';
 my $six = $family == 6;
 my $many = $transport eq 'multicast';
@@ -66,6 +67,7 @@ my $af = $six ? AF_INET6 : AF_INET;
 socket(my $raw, $af, SOCK_RAW, 112) or die "raw socket: $!\n";
 setsockopt($raw, SOL_SOCKET, 25, "$device\0") or die "interface $device: $!\n";
 my $own = inet_pton($af, $source);
+my $mark = inet_pton($af, $anchor);
 my $to = $many ? inet_pton($af, $six ? 'ff02::12' : '224.0.0.18') : $own;
 if ($many && $six) {
   my $request = pack 'a16 x24', $device;
@@ -86,6 +88,7 @@ while (defined(my $from = recv($raw, my $packet, 65535, 0))) {
   substr($packet, 0, 4 * (ord($packet) & 15)) = '' unless $six;
   my ($kind, $id, $priority, $count, $auth, $interval) = unpack 'C6', $packet;
   next unless defined $interval && $kind == $version * 16 + 1 && $id == $vrid && $priority > 0;
+  next unless $count == 1 && substr($packet, 8, length $mark) eq $mark;
   if ($version == 2) {
     next unless $auth == (length $password ? 1 : 0) && $interval == $seconds;
     my ($word) = unpack 'Z8', substr($packet, 8 + 4 * $count) . "\0" x 8;
@@ -114,6 +117,7 @@ export function listenForAdvert(
     String(familyOf(instance.source)),
     instance.interface,
     instance.source,
+    anchorOf(instance).address.replace(/\/.*/, ''),
     String(instance.vrid),
     String(instance.version),
     String(instance.intervalMs / 1000),

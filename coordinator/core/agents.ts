@@ -31,7 +31,7 @@ export function greeted(previous: AgentRecord | undefined, hello: Hello, nowMs: 
 
 export function reported(previous: AgentRecord, report: Report, nowMs: number): AgentRecord {
   const claims = new Map<string, Claim>();
-  for (const { group, state } of report.instances) {
+  for (const { group, state } of [...report.instances, ...(report.observed ?? [])]) {
     if (state !== 'MASTER') continue;
     claims.set(group, { firstMs: previous.claims.get(group)?.firstMs ?? nowMs, lastMs: nowMs });
   }

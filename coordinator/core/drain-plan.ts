@@ -86,7 +86,7 @@ const drained = (members: readonly MemberStatus[], id: NodeId): boolean =>
 
 /** Members of a status come best first. */
 function successor(members: readonly MemberStatus[], leaving: ReadonlySet<NodeId>): NodeRef | null {
-  const next = members.find(({ node, eligible }) => eligible && !leaving.has(node));
+  const next = members.find(({ node, eligible, observed }) => eligible && !observed && !leaving.has(node));
   return next ? { node: next.node, hostname: next.hostname } : null;
 }
 

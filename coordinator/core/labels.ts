@@ -57,6 +57,7 @@ const nodeKeys = [
   'interface',
   'address',
   'drain',
+  'observe',
   'confirmed-down',
   'active-since',
   'role',

@@ -10,6 +10,7 @@ import type { Group, Groups } from './groups.ts';
 import { groupsLabel, groupsNamedBy, label, unknownLabels } from './labels.ts';
 import { type Attachment, attach } from './members-attach.ts';
 import { type Rank, rank, readRank } from './members-rank.ts';
+import { readObserve } from './observe.ts';
 import { fits } from './placement.ts';
 import { readable } from './readable.ts';
 import { nodeName, type Snapshot, type SwarmNode } from './snapshot.ts';
@@ -30,6 +31,8 @@ export interface Member {
   attachment: Attachment | undefined;
   /** The operator wants the node to hold nothing. */
   drain: Drain | undefined;
+  /** The operator wants the agent to look on only. */
+  observe: boolean;
 }
 
 export interface Memberships {
@@ -56,7 +59,8 @@ export function findMembers(
   const candidates = new Map<string, Candidate[]>(groups.map((group) => [group.name, []]));
   for (const node of snapshot.nodes) {
     const { drain, problem } = readDrain(snapshot, node, nowMs);
-    if (problem) problems.push(problem);
+    const { observe, problem: unclear } = readObserve(snapshot, node);
+    problems.push(...[problem, unclear].filter((each) => each !== undefined));
     const where = (key: string) => `node ${nodeName(snapshot, node.id)}, label ${key}`;
     const labelled = groupsNamedBy(node);
     for (const { key, text } of labelled) {
@@ -78,6 +82,7 @@ export function findMembers(
         reported: reported !== undefined,
         attachment: reported && attach(reported, heard.tracked(node.id, group.name), context),
         drain,
+        observe,
       });
     }
   }

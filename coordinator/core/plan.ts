@@ -10,6 +10,8 @@ import { type AllGroups, collectGroups, type Group } from './groups.ts';
 import { usableInterfaces } from './interfaces.ts';
 import { leadOf } from './lead.ts';
 import { findMembers, type Member, ownedByNodes } from './members.ts';
+import { isObserving, observeLabel } from './observe.ts';
+import { observedProblems } from './observed.ts';
 import { assignPriorities } from './priority.ts';
 import { type RolloutStep, rollOut, type Waiting } from './rollout.ts';
 import { nodeName, type Snapshot } from './snapshot.ts';
@@ -92,6 +94,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
     }
     if (againMs !== undefined) looks.push(againMs);
     distribute(step, assignments);
+    problems.push(...observedProblems(snapshot, { group, vrid, members }, agents));
     problems.push(...unreachable(snapshot, group, members, agents));
     problems.push(
       ...weightProblems(
@@ -114,7 +117,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
 /** Once it has, there is one holder again, and it joins like any newcomer. */
 function stepDown({ instances }: RolloutStep, { upper, lower }: Conflict): void {
   const winner = instances.get(upper);
-  if (winner) instances.set(upper, { ...winner, contested: true });
+  if (winner && !winner.observe) instances.set(upper, { ...winner, contested: true });
   for (const node of lower) {
     const instance = instances.get(node);
     if (!instance) continue;
@@ -134,7 +137,7 @@ function distribute(step: RolloutStep, assignments: Map<NodeId, AssignedInstance
 function prioritise(snapshot: Snapshot, group: string, members: Member[]): PlannedMember[] {
   const lead = leadOf(snapshot, group, members);
   const able = members
-    .filter((member) => member.attachment !== undefined || !member.reported)
+    .filter((member) => !member.observe && (member.attachment !== undefined || !member.reported))
     .sort((a, b) => b.wantedPriority - a.wantedPriority || a.order - b.order)
     .slice(0, maxActiveMembers);
   const priorities = assignPriorities(
@@ -175,11 +178,13 @@ function withoutNodeAddresses(
   interfaces: ReadonlyMap<NodeId, readonly NetworkInterface[]>,
   problems: Problem[],
 ): Group[] {
+  // Where an agent looks on, a keepalived run by hand has put them up.
+  const ruled = new Map([...interfaces].filter(([node]) => !isObserving(snapshot, node)));
   const served = new Set(
     [...agents.keys()].flatMap((node) => runningInstance(agents, node, group.name)?.addresses ?? []),
   );
   const refused = new Set<string>();
-  for (const { address, node } of ownedByNodes(group, interfaces)) {
+  for (const { address, node } of ownedByNodes(group, ruled)) {
     if (!served.has(address)) refused.add(address);
     problems.push({
       code: 'address-is-a-nodes-own',
@@ -192,7 +197,9 @@ function withoutNodeAddresses(
       instead: served.has(address)
         ? 'the group goes on serving it'
         : 'this address is left out, the others are served',
-      remedy: 'choose an address that no machine has',
+      remedy:
+        'choose an address that no machine has; if a keepalived run by hand has put it up, stop that, or let the agent ' +
+        `look on: docker node update --label-add ${observeLabel}=yes ${nodeName(snapshot, node)}`,
     });
   }
   const [first, ...rest] = group.addresses.filter((address) => !refused.has(address));

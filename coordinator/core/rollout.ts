@@ -10,6 +10,7 @@ import type { NodeId, Vrid } from '../../shared/words.ts';
 import { type AgreementStep, agreementMark, agreementStep, type Transition } from './agreement.ts';
 import type { Group } from './groups.ts';
 import { instanceOptions } from './groups-options.ts';
+import { lookingOn, runByHand } from './looking-on.ts';
 import { type Agents, type PlannedMember, runningInstance } from './plan.ts';
 import { stepPriorities } from './priority.ts';
 
@@ -47,6 +48,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
       }),
     ),
   );
+  const byHand = runByHand(input);
   const floors = floorsOf(taking);
   const instances = new Map<NodeId, AssignedInstance>();
   const waiting: Waiting[] = [];
@@ -69,6 +71,10 @@ export function rollOut(input: RolloutInput): RolloutStep {
       .map((peer) => peer.node)
       .filter((peer) => inReach(agents, peer) && !listsAsPeer(agents, peer, attachment.source, input));
     const resumed = runningInstance(agents, node, group.name)?.pause === null;
+    if (byHand.length > 0 && !resumed) {
+      const why = 'the keepalived run by hand there holds the addresses or may take them over; stop it';
+      waiting.push({ node, for: byHand, why });
+    }
     if (unconfirmed.length > 0 && !resumed) {
       waiting.push({ node, for: unconfirmed, why: 'they do not list it as peer yet' });
     }
@@ -87,7 +93,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
         ? {}
         : { password: group.password as NonNullable<AssignedInstance['password']> }),
       ...instanceOptions(group, attachment),
-      peersConfirmed: unconfirmed.length === 0,
+      peersConfirmed: unconfirmed.length === 0 && byHand.length === 0,
       ...floorOf(group, floors.get(node)),
       ...(drain ? { standAside: drain.force ? 'now' : 'relieved' } : {}),
       ...orderOf(drain, leads, transition),
@@ -95,6 +101,10 @@ export function rollOut(input: RolloutInput): RolloutStep {
     });
   }
   for (const [node, instance] of leavingHolders(input, taking)) instances.set(node, instance);
+  for (const member of members.filter(({ observe }) => observe)) {
+    const instance = lookingOn(input, member, everyone);
+    if (instance) instances.set(member.node, instance);
+  }
   return { instances, waiting };
 }
 
@@ -194,7 +204,7 @@ function agreementChange(
   return agreementStep(members, outOfReach);
 }
 
-const inReach = (agents: Agents, node: NodeId): boolean => {
+export const inReach = (agents: Agents, node: NodeId): boolean => {
   const agent = agents.get(node);
   return agent?.connected === true && agent.report !== undefined;
 };

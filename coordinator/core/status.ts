@@ -8,6 +8,7 @@ import { type AgentRecord, type AgentRecords, holdersOf } from './agents.ts';
 import type { Drain } from './drain.ts';
 import type { Group } from './groups.ts';
 import type { ConfigInUse } from './groups-configs.ts';
+import { observedNote, observedObstacle, sentPriority } from './observed.ts';
 import type { Plan, PlannedGroup, PlannedMember } from './plan.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -34,6 +35,8 @@ export interface MemberStatus extends NodeRef {
   note: string | null;
   /** How its health checks stand. */
   checks: CheckResult[];
+  /** The agent looks on only: what is shown is a keepalived run by hand. */
+  observed: boolean;
   /** Chosen by `swarm-vip switchover`. */
   leads: boolean;
   /** The operator's intent that it hold nothing. */
@@ -160,7 +163,7 @@ function groupStatus(
     provenance: group.provenance,
     holders: holders.map((node) => ({
       ...ref(node),
-      sinceMs: runs(agents.get(node), group.name)?.stateSinceMs ?? 0,
+      sinceMs: sinceOf(agents.get(node), group.name),
     })),
     members,
     waiting: waiting.map((step) => ({ ...ref(step.node), for: step.for.map(ref), why: step.why })),
@@ -180,21 +183,29 @@ const worst = (verdicts: Verdict[]): Verdict =>
 const runs = (record: AgentRecord | undefined, group: string): RunningInstance | undefined =>
   record?.report?.instances.find((instance) => instance.group === group);
 
+const sinceOf = ({ report }: Pick<AgentRecord, 'report'> = { report: undefined }, name: string): number =>
+  [...(report?.instances ?? []), ...(report?.observed ?? [])].find(({ group }) => group === name)
+    ?.stateSinceMs ?? 0;
+
 function memberStatus(
-  { wantedPriority, priorityFrom, memberFrom, attachment, priority, drain, leads }: PlannedMember,
+  member: PlannedMember,
   group: string,
   record: AgentRecord | undefined,
   ref: NodeRef,
 ): MemberStatus {
+  const { wantedPriority, priorityFrom, memberFrom, attachment, priority, drain, leads, observe } = member;
   const running = runs(record, group);
-  const obstacle = memberNote(record, running, priority !== undefined, drain);
+  const seen = record?.report?.observed?.find((each) => each.group === group);
+  const obstacle = observe
+    ? observedObstacle(record, seen)
+    : memberNote(record, running, priority !== undefined, drain);
   const checks = (record?.connected && running?.checks) || [];
   return {
     ...ref,
-    state: record?.connected ? (running?.state ?? 'NONE') : 'UNKNOWN',
+    state: record?.connected ? ((running ?? seen)?.state ?? 'NONE') : 'UNKNOWN',
     priority: wantedPriority,
     priorityFrom,
-    effectivePriority: record?.connected ? (running?.effectivePriority ?? null) : null,
+    effectivePriority: record?.connected ? (running?.effectivePriority ?? sentPriority(seen)) : null,
     interface: attachment?.interface ?? null,
     source: attachment?.source ?? null,
     provenance: {
@@ -204,7 +215,8 @@ function memberStatus(
       source: attachment?.sourceFrom ?? null,
     },
     eligible: obstacle === null,
-    note: obstacle ?? weightNote(checks),
+    note: obstacle ?? (observe ? observedNote(seen) : weightNote(checks)),
+    observed: observe,
     checks,
     leads,
     drain: drain ? { reason: drain.reason, until: isoTime(drain.untilMs), force: drain.force } : null,
@@ -260,7 +272,10 @@ function agentStatus(ref: NodeRef, record: AgentRecord, plan: Plan, nowMs: numbe
     keepalived: report?.keepalived ?? null,
     seenAgeMs: nowMs - record.seenMs,
     applied: report?.applied ?? null,
-    inSync: inSync(report, plan.assignments.get(ref.node) ?? []),
+    inSync: inSync(
+      report,
+      (plan.assignments.get(ref.node) ?? []).filter(({ observe }) => !observe),
+    ),
   };
 }
 

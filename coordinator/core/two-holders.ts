@@ -11,15 +11,18 @@ export const conflictMs = 1_000;
 
 export interface Conflict {
   group: string;
-  /** Goes on. */
+  /** Goes on: the highest of ours, or nothing of ours at all. */
   upper: NodeId;
   /** Are to step down. */
   lower: NodeId[];
+  /** Hold by a keepalived that is only looked at: they go on, whatever ours do. */
+  observed: NodeId[];
 }
 
 interface Claimant {
   node: NodeId;
-  running: RunningInstance;
+  /** Undefined: observed. */
+  running: RunningInstance | undefined;
   firstMs: number;
 }
 
@@ -35,25 +38,46 @@ export function findConflict(
   const [, second] = claimants.map(({ firstMs }) => firstMs).sort((a, b) => a - b);
   const dueMs = (second ?? nowMs) + conflictMs;
   if (nowMs < dueMs) return { againMs: dueMs };
-  const [upper, ...lower] = claimants.sort(byRank);
-  return upper ? { conflict: { group, upper: upper.node, lower: lower.map(({ node }) => node) } } : {};
+  const [upper, ...lower] = claimants.sort(byRank).map(({ node }) => node);
+  if (upper === undefined) return {};
+  const observed = claimants.filter(({ running }) => !running).map(({ node }) => node);
+  return { conflict: { group, upper, lower: lower.filter((node) => !observed.includes(node)), observed } };
 }
 
 function claimantsOf(agents: Agents, group: string): Claimant[] {
   return [...agents].flatMap(([node, { connected, report, claims }]) => {
     const claim = claims?.get(group);
     const running = report?.instances.find((instance) => instance.group === group);
-    if (!connected || !claim || running?.state !== 'MASTER') return [];
+    const seen = report?.observed?.find((instance) => instance.group === group);
+    if (!connected || !claim || (running ?? seen)?.state !== 'MASTER') return [];
     return [{ node, running, firstMs: claim.firstMs }];
   });
 }
 
-const byRank = (a: Claimant, b: Claimant): number =>
-  b.running.effectivePriority - a.running.effectivePriority || a.node.localeCompare(b.node);
+/** What nobody may order goes on, so it ranks above everything of ours. */
+const rankOf = ({ running }: Claimant): number => running?.effectivePriority ?? Number.MAX_SAFE_INTEGER;
+const byRank = (a: Claimant, b: Claimant): number => rankOf(b) - rankOf(a) || a.node.localeCompare(b.node);
 
 export function conflictProblem(snapshot: Snapshot, agents: Agents, conflict: Conflict): Problem {
-  const { group, upper, lower } = conflict;
-  const names = lower.map((node) => nodeName(snapshot, node)).join(' and ');
+  const { group, upper, lower, observed } = conflict;
+  const named = (nodes: readonly NodeId[]) => nodes.map((node) => nodeName(snapshot, node)).join(' and ');
+  const names = named(lower);
+  if (observed.length > 0) {
+    return {
+      code: 'two-holders',
+      severity: 'error',
+      where: `group ${group}`,
+      group,
+      node: upper,
+      message: `${named([...observed, ...lower])} hold at once; ${named(observed)} by a keepalived run by hand`,
+      instead:
+        lower.length > 0 ? `${names} is told to step down, the other is left alone` : 'they are left alone',
+      remedy:
+        lower.length > 0
+          ? 'stop the keepalived run by hand before the node takes part'
+          : 'let IP protocol 112 (VRRP) pass between them; see that VRID, version, password and addresses are the same',
+    };
+  }
   const { message, remedy } = likelyCause(agents, conflict, (node) => nodeName(snapshot, node));
   return {
     code: 'two-holders',

@@ -19,7 +19,7 @@ export function statusTable(status: Status): string {
           ['NODE', 'STATE', 'PRIORITY', 'EFFECTIVE', 'INTERFACE', 'SOURCE', 'NOTE'],
           group.members.map((member) => [
             member.hostname,
-            member.state,
+            member.observed ? `${member.state} (observed)` : member.state,
             `${member.priority} (${member.priorityFrom})${member.leads ? ', leads' : ''}`,
             String(member.effectivePriority ?? '-'),
             member.interface ?? '-',
