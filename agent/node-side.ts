@@ -80,6 +80,7 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     wallNow,
     circumstances: (group) => ({
       pause: parts.current().get(group)?.detail,
+      weighs: checks.verdict(group).weighs || undefined,
       order: parts.orderOf(group),
     }),
     send: (text) => events.send(text),
