@@ -12,6 +12,7 @@ import { leadOf } from './lead.ts';
 import { findMembers, type Member, ownedByNodes } from './members.ts';
 import { assignPriorities } from './priority.ts';
 import { type RolloutStep, rollOut, type Waiting } from './rollout.ts';
+import { serviceProblems } from './service-tasks.ts';
 import { nodeName, type Snapshot } from './snapshot.ts';
 import { type Conflict, conflictProblem, findConflict } from './two-holders.ts';
 import { allocateVrids } from './vrid.ts';
@@ -92,7 +93,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
     }
     if (againMs !== undefined) looks.push(againMs);
     distribute(step, assignments);
-    problems.push(...unreachable(snapshot, group, members, agents));
+    problems.push(...unreachable(snapshot, group, members, agents), ...serviceProblems(snapshot, group));
     problems.push(
       ...weightProblems(
         group,

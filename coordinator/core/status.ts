@@ -9,6 +9,8 @@ import type { Drain } from './drain.ts';
 import type { Group } from './groups.ts';
 import type { ConfigInUse } from './groups-configs.ts';
 import type { Plan, PlannedGroup, PlannedMember } from './plan.ts';
+import type { TaskStaleness } from './service-tasks.ts';
+import { tasksStaleProblem } from './service-tasks.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export type Verdict = 'OK' | 'DEGRADED' | 'NO HOLDER' | 'TWO HOLDERS';
@@ -98,6 +100,8 @@ export interface StatusInput {
   snapshot: Snapshot;
   snapshotAgeMs: number;
   snapshotError: string | undefined;
+  /** Of the task list; undefined while nobody asks for it, or it is read as it should be. */
+  tasks?: TaskStaleness | undefined;
   agents: AgentRecords;
   plan: Plan;
   nowMs: number;
@@ -109,7 +113,11 @@ export const staleSnapshotMs = 30_000;
 export function status(input: StatusInput): Status {
   const { snapshot, agents, plan, nowMs } = input;
   const ref = (node: NodeId): NodeRef => ({ node, hostname: hostname(snapshot, agents, node) });
-  const problems = [...plan.problems, ...staleness(input)];
+  const problems = [
+    ...plan.problems,
+    ...staleness(input),
+    ...(input.tasks ? [tasksStaleProblem(input.tasks)] : []),
+  ];
   const groups = plan.groups.map((planned) => groupStatus(planned, agents, ref));
   return {
     apiVersion: 'swarm-vip/v1',
