@@ -79,7 +79,8 @@ export function createChecks(deps: ChecksDeps): Checks {
     const { name } = check;
     const before = running.state.status;
     const output = readableOutput(outcome.output);
-    const event = { kind: 'ran', passed: outcome.passed, output, durationMs } as const;
+    const { passed, stale } = outcome;
+    const event = { kind: 'ran', passed, output, durationMs, ...(stale ? { stale } : {}) } as const;
     running.state = stepCheck(running.state, event, check, wallNow());
     clearFaults(group, name, outcome.fault?.code);
     if (outcome.fault) {
@@ -116,7 +117,10 @@ export function createChecks(deps: ChecksDeps): Checks {
       },
       deps,
     );
-    const unwatch = watchOccasions(check, deps.place, timetable.hasten);
+    // News counts at once, and only once: a row of results takes its intervals, however much happens meanwhile.
+    const unwatch = watchOccasions(check, deps.place, () => {
+      if (running.state.against === 0) timetable.hasten();
+    });
     running.stop = () => {
       stopped = true;
       unwatch();

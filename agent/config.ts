@@ -37,6 +37,8 @@ export interface Paths {
   readonly managers: string;
   readonly owned: string;
   readonly history: string;
+  /** What the coordinator said of services. */
+  readonly tasks: string;
   /** What the renewer of leases is told, and what it says. */
   readonly leases: string;
   readonly leaseStats: string;
@@ -171,6 +173,7 @@ function pathsOf(runDir: string, stateDir: string): Paths {
     managers: `${stateDir}/managers.json`,
     owned: `${stateDir}/owned.json`,
     history: `${stateDir}/history.json`,
+    tasks: `${stateDir}/tasks.json`,
     leases: `${runDir}/leases`,
     leaseStats: `${runDir}/lease.stats`,
   };

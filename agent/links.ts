@@ -1,6 +1,6 @@
 // A connection to every manager we know of: those in the environment and those the coordinators tell us about.
 import type { Log } from '../shared/io/log.ts';
-import type { Assignment, Hello, Welcome } from '../shared/protocol.ts';
+import type { Assignment, Hello, Tasks, Welcome } from '../shared/protocol.ts';
 import type { AgentConfig } from './config.ts';
 import { type Endpoint, endpointText } from './core/endpoints.ts';
 import { type CoordinatorLink, createCoordinatorLink, type LinkStatus } from './io/coordinator-link.ts';
@@ -21,6 +21,7 @@ export interface LinksDeps {
   readonly random: () => number;
   /** False: refused as older than what is known. */
   readonly onAssignment: (assignment: Assignment) => boolean;
+  readonly onTasks: (tasks: Tasks) => boolean;
   /** A manager that knows nothing of us yet. */
   readonly onWelcome: () => void;
   readonly onChange: () => void;
@@ -56,6 +57,8 @@ export function createLinks(deps: LinksDeps): Links {
       random: deps.random,
       onChange: deps.onChange,
       onWelcome: (welcome) => welcomed(name, welcome),
+      // One that was active before goes on until it notices: its words are no fault of anybody.
+      onTasks: deps.onTasks,
       isTaken: (manager) => [...links.values()].some((link) => link.status().welcome?.node === manager),
       onAssignment(assignment) {
         if (deps.onAssignment(assignment)) {

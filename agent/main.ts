@@ -107,6 +107,7 @@ async function main(): Promise<void> {
     random: Math.random,
     // Whoever leaves takes no more orders: the next life is told again.
     onAssignment: (assignment) => leaving || applier.receive(assignment),
+    onTasks: node.tasks.receive,
     onWelcome() {
       reporter.resend();
       history.resend();

@@ -23,6 +23,7 @@ import { createObserver, type Observer } from './observer.ts';
 import { createOwnedAddresses, type OwnedAddresses } from './owned-addresses.ts';
 import { createParts, type Parts } from './parts.ts';
 import { createPins } from './pins.ts';
+import { createTaskWords, type TaskWords } from './task-words.ts';
 import { createVrrpStates, type VrrpStates } from './vrrp-states.ts';
 
 const now = () => performance.now();
@@ -37,6 +38,7 @@ export interface NodeSide {
   readonly history: HistoryKeeper;
   readonly parts: Parts;
   readonly checks: Checks;
+  readonly tasks: TaskWords;
   readonly notifier: Notifier;
   readonly keeper: Keeper;
   readonly leases: Leases;
@@ -67,8 +69,9 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
   });
   const interfaceUp = (name: string) => kernel.current().some((link) => link.name === name && link.up);
   const files = createTrackFiles(paths.pauseDir, paths.liveDir);
+  const tasks = createTaskWords({ config, store, now, wallNow });
   const { checks, notifier } = createHealth({
-    ...{ config, log, problems, now, wallNow, onChange },
+    ...{ config, log, problems, tasks, now, wallNow, onChange },
     random: Math.random,
     stateOf: (group) => states.current().get(group)?.state ?? 'INIT',
     instances: () => keeper.supervise().loading?.instances,
@@ -84,6 +87,7 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     wallNow,
     circumstances: (group) => ({
       pause: parts.current().get(group)?.detail,
+      weighs: checks.verdict(group).weighs || undefined,
       order: parts.orderOf(group),
     }),
     send: (text) => events.send(text),
@@ -156,6 +160,7 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     history,
     parts,
     checks,
+    tasks,
     notifier,
     keeper,
     leases,

@@ -27,6 +27,7 @@ import { type Status, status } from './core/status.ts';
 import type { Refusal } from './io/agent-server.ts';
 import { activeLabel, type Swarm } from './io/swarm.ts';
 import { createProblemLog } from './problem-log.ts';
+import { createTaskReader } from './task-reader.ts';
 
 export interface CoordinatorDeps {
   self: NodeId;
@@ -42,6 +43,8 @@ export interface CoordinatorDeps {
 export interface Coordinator {
   /** Reads Swarm once; resolves with whether that worked. */
   look(): Promise<boolean>;
+  /** Reads the tasks that agents ask for, and tells them. Nothing else follows from them here. */
+  lookAtTasks(): Promise<void>;
   admit(node: string, address: string): Refusal | undefined;
   hello(hello: Hello): void;
   report(node: NodeId, report: Report): void;
@@ -77,6 +80,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   let sent = new Map<NodeId, { content: string; ms: number }>();
   let current: Plan = { assignments: new Map(), groups: [], problems: [] };
   const logProblems = createProblemLog(log);
+  const taskReader = createTaskReader({ swarm, send: deps.send, log, now });
   let welcome = '';
   let replanning = false;
   let later: NodeJS.Timeout | undefined;
@@ -233,6 +237,13 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       }
     },
 
+    lookAtTasks: () =>
+      taskReader.look(() =>
+        snapshot && role === 'active' && epoch !== undefined
+          ? { snapshot, snapshotError, epoch, assignments: current.assignments }
+          : undefined,
+      ),
+
     admit(node, address) {
       const found = snapshot?.nodes.find(({ id }) => id === node);
       if (!found) return { code: closeCode.unknownNode, reason: 'Swarm has no node with this id' };
@@ -293,6 +304,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
         snapshot,
         snapshotAgeMs: now() - snapshotMs,
         snapshotError,
+        tasks: taskReader.staleness(),
         agents: records,
         plan: current,
         nowMs: now(),

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Actions, createHttpServer, json, listenTcp, listenUnix } from '../shared/io/http.ts';
 import { createLog, type Log } from '../shared/io/log.ts';
 import { SettingError } from '../shared/io/settings.ts';
+import { taskPeriodMs } from '../shared/protocol.ts';
 import { version } from '../shared/version.ts';
 import { createActions } from './actions.ts';
 import { type Config, readConfig } from './config.ts';
@@ -46,8 +47,11 @@ async function main(): Promise<void> {
   );
   // Agents are admitted by what Swarm says of them, so the port opens with the first good read.
   let open = false;
+  const tasks = startLookLoop(coordinator.lookAtTasks, taskPeriodMs);
   const looks = startLookLoop(async () => {
-    if (!(await coordinator.look()) || open) return;
+    if (!(await coordinator.look())) return;
+    tasks.again();
+    if (open) return;
     open = true;
     await server.listen(config.agentListen).catch(fail);
   });
@@ -61,6 +65,7 @@ async function main(): Promise<void> {
     log.info({ event: 'stopping', signal }, 'stopping; agents go on with their last assignment');
     stop.abort();
     looks.stop();
+    tasks.stop();
     for (const each of http) each.close();
     void server.close().then(() => process.exit(0));
   };

@@ -8,6 +8,12 @@ export const CheckName = v.pipe(
   v.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/, 'expected 1 to 32 of A-Z a-z 0-9 _ . -'),
 );
 
+/** As Swarm names services; those of a stack begin with its name: web_nginx. */
+export const ServiceName = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'expected the name of a Swarm service'),
+);
+
 /** A file of the mounted directory: a name, never a path. */
 export const ScriptFile = v.pipe(
   v.string(),
@@ -118,7 +124,17 @@ const ContainerCheck = v.object({
   ...common,
 });
 
-export const Check = v.variant('kind', [HttpCheck, TcpCheck, ScriptCheck, EngineCheck, ContainerCheck]);
+/** A task of this Swarm service runs on the node, and is healthy if it says so. */
+const ServiceCheck = v.object({ kind: v.literal('service'), service: ServiceName, ...common });
+
+export const Check = v.variant('kind', [
+  HttpCheck,
+  TcpCheck,
+  ScriptCheck,
+  EngineCheck,
+  ContainerCheck,
+  ServiceCheck,
+]);
 export type Check = v.InferOutput<typeof Check>;
 export type CheckOf<Kind extends Check['kind']> = Extract<Check, { kind: Kind }>;
 
@@ -131,6 +147,7 @@ export const CheckResult = v.object({
   /** Null: it has not run yet. */
   up: v.nullable(v.boolean()),
   sinceMs: whole(0, Number.MAX_SAFE_INTEGER),
+  /** Its last result that counted; one that nobody can answer at the moment stands, and grows old. */
   lastRunMs: v.nullable(whole(0, Number.MAX_SAFE_INTEGER)),
   durationMs: v.nullable(whole(0, Number.MAX_SAFE_INTEGER)),
   /** The last words of the last run. */

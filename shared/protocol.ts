@@ -1,7 +1,7 @@
 // The frames between agent and coordinator, one schema each; PROTOCOL.md says what they mean and when they are sent.
 // Unknown fields are ignored, unknown types are refused with a close code.
 import * as v from 'valibot';
-import { CheckResult, Checks, maxChecks, Script } from './checks.ts';
+import { CheckResult, Checks, maxChecks, Script, ServiceName } from './checks.ts';
 import { Problem } from './problem.ts';
 import {
   Address,
@@ -307,9 +307,37 @@ export const Assignment = v.object({
 });
 export type Assignment = v.InferOutput<typeof Assignment>;
 
+/** Longer than any node can ask for: each instance, each check. */
+const maxTaskWords = 255 * maxChecks;
+
+/** What Swarm's task list says of one service on the agent's node. */
+export const TaskWord = v.object({
+  service: ServiceName,
+  /** A task of it runs on this node; one with a health check only runs, for Swarm, once it is healthy. */
+  running: v.boolean(),
+  detail: v.pipe(Words, v.maxLength(300)),
+});
+export type TaskWord = v.InferOutput<typeof TaskWord>;
+
+/**
+ * The words for all `service` checks of the node, read from Swarm just now. A service that is missing here is one that
+ * nothing can be said of, which is not the same as that it does not run. Never part of an assignment: tasks come and go
+ * without anything that keepalived reads.
+ */
+export const Tasks = v.object({
+  type: v.literal('tasks'),
+  /** Of the coordinator's assignments; words of an earlier one are refused. */
+  epoch: count,
+  words: list(TaskWord, maxTaskWords),
+});
+export type Tasks = v.InferOutput<typeof Tasks>;
+
+/** How often the active coordinator reads tasks and says so, when somebody asks for them. */
+export const taskPeriodMs = 1_000;
+
 export const AgentFrame = v.variant('type', [Hello, Report, History]);
 export type AgentFrame = v.InferOutput<typeof AgentFrame>;
-export const CoordinatorFrame = v.variant('type', [Welcome, Assignment]);
+export const CoordinatorFrame = v.variant('type', [Welcome, Assignment, Tasks]);
 export type CoordinatorFrame = v.InferOutput<typeof CoordinatorFrame>;
 
 /** Negative when `a` is older than `b`, 0 when equal. */

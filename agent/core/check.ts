@@ -34,6 +34,8 @@ export type CheckEvent =
       readonly output: string;
       /** Monotonic. */
       readonly durationMs: number;
+      /** Nobody can say anything new. It decides only where nothing is known yet, if it was true once (Unix ms). */
+      readonly stale?: { readonly atMs: number | null };
     }
   /** It is defined otherwise: what was counted counts no more, the status stands until it has run. */
   | { readonly kind: 'redefined' };
@@ -49,9 +51,11 @@ export function stepCheck(
   nowMs: number,
 ): CheckState {
   if (event.kind === 'redefined') return { ...state, against: 0 };
-  const { output, passed } = event;
+  const { output, passed, stale } = event;
+  // What was counted is no row any more either: things may have changed unseen.
+  if (stale && (state.status !== 'unknown' || stale.atMs === null)) return { ...state, against: 0, output };
   const durationMs = Math.max(0, Math.round(event.durationMs));
-  const ran = { ...state, lastRunMs: nowMs, durationMs, output };
+  const ran = { ...state, lastRunMs: stale?.atMs ?? nowMs, durationMs, output };
   const said = passed ? 'up' : 'down';
   if (state.status === said) return { ...ran, against: 0 };
   const against = state.against + 1;

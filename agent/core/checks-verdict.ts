@@ -22,11 +22,13 @@ export interface Verdict {
   readonly faults: readonly { readonly name: string; readonly output: string; readonly sinceMs: number }[];
   /** What the failing checks take from the priority. Undefined: not known yet, what the file says stays. */
   readonly weight: number | undefined;
+  /** The failing checks that take it, with their last words; empty: none. */
+  readonly weighs: string;
   /** Checks that have not spoken yet. */
   readonly pending: readonly string[];
 }
 
-export const noChecks: Verdict = { faults: [], weight: 0, pending: [] };
+export const noChecks: Verdict = { faults: [], weight: 0, weighs: '', pending: [] };
 
 export function verdictOf(runs: readonly CheckRun[]): Verdict {
   const weighing = runs.filter(({ check }) => check.weight !== undefined);
@@ -38,6 +40,9 @@ export function verdictOf(runs: readonly CheckRun[]): Verdict {
     weight: weighing.some(({ state }) => state.status === 'unknown')
       ? undefined
       : failing.reduce((sum, { check }) => sum + (check.weight ?? 0), 0),
+    weighs: failing
+      .map(({ check, state }) => `check ${check.name} fails (${check.weight}): ${state.output.slice(0, 200)}`)
+      .join('; '),
     pending: runs.filter(({ state }) => state.status === 'unknown').map(({ check }) => check.name),
   };
 }

@@ -16,6 +16,8 @@ export interface Circumstances {
   readonly clues: readonly Clue[];
   /** Why the agent holds the instance back, if it does. */
   readonly pause: string | undefined;
+  /** What takes from its priority. */
+  readonly weighs: string | undefined;
   readonly order: Order | undefined;
 }
 
@@ -27,20 +29,21 @@ export interface Order {
 
 export type Explained = Pick<StateTransition, 'cause' | 'peer' | 'detail' | 'order'>;
 
-export function explain(change: Change, { clues, pause, order }: Circumstances): Explained {
+export function explain(change: Change, circumstances: Circumstances): Explained {
+  const { order } = circumstances;
   const explains = order?.aside ? change.from === 'MASTER' : change.to === 'MASTER';
-  return { ...causeOf(change, clues, pause), ...(order && explains ? { order: order.words } : {}) };
+  return { ...causeOf(change, circumstances), ...(order && explains ? { order: order.words } : {}) };
 }
 
 const only = (cause: TransitionCause): Explained => ({ cause });
 
-function causeOf({ from, to }: Change, clues: readonly Clue[], pause: string | undefined): Explained {
+function causeOf({ from, to }: Change, { clues, pause, weighs }: Circumstances): Explained {
   if (to === 'STOP') return only('stopped');
   if (to === 'MASTER') return riseOf(clues);
   if (to === 'FAULT') return faultOf(from, clues, pause);
   if (from === 'FAULT') return only('resumed');
   if (from === 'INIT') return only('started');
-  return from === 'MASTER' ? yieldOf(clues) : only('unknown');
+  return from === 'MASTER' ? yieldOf(clues, weighs) : only('unknown');
 }
 
 /** The last thing heard before the timer ran out; the time-out itself is logged in each case. */
@@ -51,9 +54,12 @@ function riseOf(clues: readonly Clue[]): Explained {
   return only(clues.some(({ kind }) => kind === 'silence') ? 'silence' : 'unknown');
 }
 
-function yieldOf(clues: readonly Clue[]): Explained {
+function yieldOf(clues: readonly Clue[], weighs: string | undefined): Explained {
   const clue = clues.findLast(({ kind }) => kind === 'higher' || kind === 'address-removed');
-  if (clue?.kind === 'higher') return { cause: 'higher-priority', peer: peerOf(clue) };
+  if (clue?.kind === 'higher') {
+    const detail = weighs === undefined ? {} : { detail: weighs.slice(0, 300) };
+    return { cause: 'higher-priority', peer: peerOf(clue), ...detail };
+  }
   return clue?.kind === 'address-removed'
     ? { cause: 'address-removed', detail: clue.address }
     : only('unknown');

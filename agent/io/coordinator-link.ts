@@ -11,6 +11,7 @@ import {
   parseFrame,
   protocolVersion,
   silenceLimitMs,
+  type Tasks,
   type Welcome,
 } from '../../shared/protocol.ts';
 import { pskTlsOptions } from '../../shared/tls.ts';
@@ -29,6 +30,7 @@ export interface LinkDeps {
   readonly random: () => number;
   readonly onWelcome: (welcome: Welcome) => void;
   readonly onAssignment: (assignment: Assignment) => void;
+  readonly onTasks: (tasks: Tasks) => void;
   readonly onChange: () => void;
   /** Whether another link talks to this manager already. */
   readonly isTaken: (manager: NodeId) => boolean;
@@ -124,6 +126,10 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
     const { frame } = parsed;
     if (frame.type === 'assignment') {
       if (welcome) deps.onAssignment(frame);
+      return;
+    }
+    if (frame.type === 'tasks') {
+      if (welcome) deps.onTasks(frame);
       return;
     }
     if (frame.protocol !== protocolVersion) {

@@ -161,10 +161,12 @@ function addressSeries({ holding, leases }: MetricsInput, counter: MakeCounter):
 function checkSeries({ instances }: Report, gauge: MakeGauge): void {
   const labels = ['group', 'check'];
   const up = gauge('swarm_vip_check_up', '1 while the health check passes', labels);
+  const seen = gauge('swarm_vip_check_last_result_timestamp_seconds', 'When it last had a result', labels);
   const duration = gauge('swarm_vip_check_duration_seconds', 'Time that its last run took', labels);
   for (const { group, checks = [] } of instances) {
-    for (const { name: check, up: passes, durationMs } of checks) {
+    for (const { name: check, up: passes, lastRunMs, durationMs } of checks) {
       if (passes !== null) up.set({ group, check }, passes ? 1 : 0);
+      if (lastRunMs !== null) seen.set({ group, check }, lastRunMs / 1000);
       if (durationMs !== null) duration.set({ group, check }, durationMs / 1000);
     }
   }

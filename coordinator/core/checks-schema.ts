@@ -118,6 +118,17 @@ const CheckEntrySchema = v.strictObject({
       'A container of the local Docker Engine runs and is healthy; the socket of the engine must be mounted',
     ),
   ),
+  service: v.optional(
+    described(
+      words(
+        'expected the name of a Swarm service, such as STACK_SERVICE',
+        63,
+        /^[A-Za-z0-9][A-Za-z0-9_.-]*$/,
+      ),
+      'A task of this Swarm service runs on the node and is healthy, by its engine where the socket of that is ' +
+        'mounted, else by Swarm’s task list',
+    ),
+  ),
   interval: v.optional(described(Duration, 'Time from run to run; 2s when not said')),
   schedule: v.optional(
     described(

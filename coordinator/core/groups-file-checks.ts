@@ -13,7 +13,7 @@ import { readable } from './readable.ts';
 /** @param more the path below the entry */
 export type ComplainAt = (complaint: Complaint, ...more: (string | number)[]) => void;
 
-const kinds = ['http', 'tcp', 'script', 'engine', 'container'] as const;
+const kinds = ['http', 'tcp', 'script', 'engine', 'container', 'service'] as const;
 const leftOut = 'this check is left out, the rest of the group is served';
 
 export function readChecks(
@@ -62,9 +62,12 @@ type Test =
   | Pick<Extract<Check, { kind: 'tcp' }>, 'kind' | 'host' | 'port' | 'send' | 'expect'>
   | Pick<Extract<Check, { kind: 'script' }>, 'kind' | 'script'>
   | { kind: 'engine' }
-  | Pick<Extract<Check, { kind: 'container' }>, 'kind' | 'by' | 'value'>;
+  | Pick<Extract<Check, { kind: 'container' }>, 'kind' | 'by' | 'value'>
+  | Pick<Extract<Check, { kind: 'service' }>, 'kind' | 'service'>;
 
-function readTest({ http, tcp, script, engine, container }: CheckEntry, refuse: Refuse): Test | undefined {
+function readTest(entry: CheckEntry, refuse: Refuse): Test | undefined {
+  const { http, tcp, script, engine, container, service } = entry;
+  if (service !== undefined) return { kind: 'service', service };
   if (engine) return { kind: 'engine' };
   if (container) return readContainer(container, refuse);
   if (http) return readHttp(http, refuse);

@@ -126,7 +126,7 @@ export function causeWords(
   const theirs = peer?.priority === undefined ? '' : ` (${peer.priority} against ${priority})`;
   switch (cause) {
     case 'higher-priority':
-      return `${other} has the higher priority${theirs}`;
+      return `${other} has the higher priority${theirs}${detail === undefined ? '' : `; ${detail}`}`;
     case 'preempted':
       return `${other} has the lower priority${theirs}`;
     case 'resigned':

@@ -14,6 +14,7 @@ import { isObserving, observeLabel } from './observe.ts';
 import { observedProblems } from './observed.ts';
 import { assignPriorities } from './priority.ts';
 import { type RolloutStep, rollOut, type Waiting } from './rollout.ts';
+import { serviceProblems } from './service-tasks.ts';
 import { nodeName, type Snapshot } from './snapshot.ts';
 import { type Conflict, conflictProblem, findConflict } from './two-holders.ts';
 import { allocateVrids } from './vrid.ts';
@@ -95,7 +96,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
     if (againMs !== undefined) looks.push(againMs);
     distribute(step, assignments);
     problems.push(...observedProblems(snapshot, { group, vrid, members }, agents));
-    problems.push(...unreachable(snapshot, group, members, agents));
+    problems.push(...unreachable(snapshot, group, members, agents), ...serviceProblems(snapshot, group));
     problems.push(
       ...weightProblems(
         group,

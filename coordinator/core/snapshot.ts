@@ -26,6 +26,14 @@ export interface CoordinatorService {
   runningOn: NodeId[];
 }
 
+/** Any service of the Swarm, as far as checks ask for it. */
+export interface SwarmService {
+  id: string;
+  name: string;
+  /** Undefined for a global one. */
+  replicas: number | undefined;
+}
+
 /** A Docker config labelled `swarm-vip.groups`: one version of groups.yaml. */
 export interface GroupsConfig {
   id: string;
@@ -39,6 +47,8 @@ export interface GroupsConfig {
 export interface Snapshot {
   nodes: SwarmNode[];
   services: CoordinatorService[];
+  /** All of them; absent where only a file is judged. */
+  allServices?: readonly SwarmService[];
   configs?: GroupsConfig[];
   /** Short secrets mounted into the coordinator, by name: passwords that groups.yaml refers to. */
   secrets?: Readonly<Record<string, string>>;

@@ -10,6 +10,8 @@ import type { Group } from './groups.ts';
 import type { ConfigInUse } from './groups-configs.ts';
 import { observedNote, observedObstacle, sentPriority } from './observed.ts';
 import type { Plan, PlannedGroup, PlannedMember } from './plan.ts';
+import type { TaskStaleness } from './service-tasks.ts';
+import { tasksStaleProblem } from './service-tasks.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export type Verdict = 'OK' | 'DEGRADED' | 'NO HOLDER' | 'TWO HOLDERS';
@@ -101,6 +103,8 @@ export interface StatusInput {
   snapshot: Snapshot;
   snapshotAgeMs: number;
   snapshotError: string | undefined;
+  /** Of the task list; undefined while nobody asks for it, or it is read as it should be. */
+  tasks?: TaskStaleness | undefined;
   agents: AgentRecords;
   plan: Plan;
   nowMs: number;
@@ -112,7 +116,11 @@ export const staleSnapshotMs = 30_000;
 export function status(input: StatusInput): Status {
   const { snapshot, agents, plan, nowMs } = input;
   const ref = (node: NodeId): NodeRef => ({ node, hostname: hostname(snapshot, agents, node) });
-  const problems = [...plan.problems, ...staleness(input)];
+  const problems = [
+    ...plan.problems,
+    ...staleness(input),
+    ...(input.tasks ? [tasksStaleProblem(input.tasks)] : []),
+  ];
   const groups = plan.groups.map((planned) => groupStatus(planned, agents, ref));
   return {
     apiVersion: 'swarm-vip/v1',

@@ -13,7 +13,7 @@ export interface LookLoop {
 }
 
 /** Starts with a read at once. `look` must not throw. */
-export function startLookLoop(look: () => Promise<unknown>): LookLoop {
+export function startLookLoop(look: () => Promise<unknown>, periodMs = rereadMs): LookLoop {
   let timer: NodeJS.Timeout | undefined;
   let soon = false;
   let reading = false;
@@ -24,7 +24,7 @@ export function startLookLoop(look: () => Promise<unknown>): LookLoop {
     soon = false;
     await look();
     reading = false;
-    if (!stopped) timer = setTimeout(run, soon ? burstMs : rereadMs);
+    if (!stopped) timer = setTimeout(run, soon ? burstMs : periodMs);
   };
   timer = setTimeout(run, 0);
   return {

@@ -3,6 +3,7 @@
 import Docker from 'dockerode';
 import * as v from 'valibot';
 import { NodeId } from '../../shared/words.ts';
+import type { ServiceTask } from '../core/service-tasks.ts';
 import type { CoordinatorService, Snapshot } from '../core/snapshot.ts';
 import { readNodes, SwarmLabels } from '../core/swarm-node.ts';
 import { createConfigReader, readShortSecrets } from './groups-sources.ts';
@@ -23,9 +24,13 @@ const RawService = v.object({
   CreatedAt: v.string(),
   Spec: v.object({
     Name: v.string(),
-    TaskTemplate: v.object({
-      ContainerSpec: v.optional(v.object({ Env: v.optional(v.nullable(v.array(v.string()))) })),
-    }),
+    Labels: v.optional(v.nullable(v.record(v.string(), v.string()))),
+    Mode: v.optional(v.object({ Replicated: v.optional(v.object({ Replicas: v.optional(v.number()) })) })),
+    TaskTemplate: v.optional(
+      v.object({
+        ContainerSpec: v.optional(v.object({ Env: v.optional(v.nullable(v.array(v.string()))) })),
+      }),
+    ),
   }),
 });
 const RawTask = v.object({
@@ -37,6 +42,11 @@ const RawTask = v.object({
 export interface Swarm {
   /** @throws when the engine does not answer in time, or answers what is no Swarm */
   snapshot(): Promise<Snapshot>;
+  /**
+   * All tasks of these services, also old ones.
+   * @param services ids; @throws also when there is no such service any more
+   */
+  tasks(services: readonly string[]): Promise<ServiceTask[]>;
   /** This engine's node id. */
   ownNode(): Promise<NodeId>;
   /**
@@ -55,20 +65,18 @@ export function createSwarm(socketPath: string, ownService: string | undefined):
   const configs = createConfigReader(docker, limit);
   let secrets: Snapshot['secrets'];
 
-  const services = async () => {
-    const labelled = v.parse(
-      v.array(RawService),
-      await docker.listServices({ ...limit(), filters: { label: [`${roleLabel}=coordinator`] } }),
-    );
-    if (ownService === undefined || labelled.some(({ ID }) => ID === ownService)) return labelled;
-    const own = v.parse(RawService, await docker.getService(ownService).inspect(limit()));
-    return [...labelled.filter(({ ID }) => ID !== own.ID), own];
-  };
-
   return {
     async snapshot() {
       secrets ??= await readShortSecrets();
-      const [nodes, found, files] = await Promise.all([docker.listNodes(limit()), services(), configs()]);
+      const [nodes, services, files] = await Promise.all([
+        docker.listNodes(limit()),
+        docker.listServices(limit()),
+        configs(),
+      ]);
+      const all = v.parse(v.array(RawService), services);
+      const found = all.filter(
+        ({ ID, Spec }) => ID === ownService || Spec.Labels?.[roleLabel] === 'coordinator',
+      );
       const tasks =
         found.length === 0 ? [] : await docker.listTasks({ ...limit(), filters: taskFilter(found) });
       const running = v.parse(v.array(RawTask), tasks).filter(({ Status }) => Status.State === 'running');
@@ -80,15 +88,32 @@ export function createSwarm(socketPath: string, ownService: string | undefined):
             id: ID,
             name: Spec.Name,
             createdAt: CreatedAt,
-            env: envRecord(Spec.TaskTemplate.ContainerSpec?.Env ?? []),
+            env: envRecord(Spec.TaskTemplate?.ContainerSpec?.Env ?? []),
             runningOn: runningOn.filter((node): node is NodeId => v.is(NodeId, node)),
           };
         }),
+        allServices: all.map(({ ID: id, Spec: { Name: name, Mode } }) => ({
+          ...{ id, name },
+          // An absent number is 0 in Docker's JSON.
+          replicas: Mode?.Replicated && (Mode.Replicated.Replicas ?? 0),
+        })),
         configs: files,
         secrets,
       };
       if (snapshot.nodes.length === 0) throw new Error('expected at least one node, the engine listed none');
       return snapshot;
+    },
+
+    async tasks(services) {
+      const tasks = v.parse(
+        v.array(RawTask),
+        await docker.listTasks({ ...limit(), filters: { service: [...services] } }),
+      );
+      const isNode = (id: string | undefined): id is NodeId => v.is(NodeId, id);
+      return tasks.map(({ ServiceID: service, NodeID: node, Status: { State: state } }) => ({
+        ...{ service, state },
+        node: isNode(node) ? node : undefined,
+      }));
     },
 
     async ownNode() {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createContainerProbe, createEngineProbe, watchContainers } from '../../agent/io/checks/engine.ts';
+import { createServiceProbe } from '../../agent/io/checks/service.ts';
 import type { CheckOf } from '../../shared/checks.ts';
 import { answers } from '../lab/engine.ts';
 import { until } from './bench.ts';
@@ -40,6 +41,26 @@ describe('checks by the engine', () => {
     });
   const container = (by: 'name' | 'label', value: string) =>
     createContainerProbe({ kind: 'container', by, value, ...common } as CheckOf<'container'>, socket)();
+
+  /** What the coordinator says; the engine goes before it. */
+  let word: boolean | undefined;
+  const service = (name: string, engineSocket = socket) =>
+    createServiceProbe(
+      { kind: 'service', service: name, ...common },
+      {
+        engineSocket,
+        tasks: {
+          receive: () => true,
+          word: () =>
+            word === undefined
+              ? undefined
+              : { service: name, running: word, detail: 'by the coordinator', atMs: 0, ageMs: 0 },
+          watch: () => () => undefined,
+        },
+        now: () => 0,
+        wallNow: () => 0,
+      },
+    )();
 
   before(async () => {
     const flags = ['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false'];
@@ -85,6 +106,13 @@ describe('checks by the engine', () => {
     const run = ['run', '-d', '--network', 'none'];
     docker(...run, '--name', 'plain.1', '--label', 'app=web', 'tiny', '/bin/sleep', '1000');
     docker(...run, '--name', 'plain-1', 'tiny', '/bin/sleep', '1000');
+    // As Swarm labels the containers of its tasks.
+    const task = (name: string, id: string) => [
+      ...['--name', id, '--label', `com.docker.swarm.service.name=${name}`],
+    ];
+    docker(...run, ...task('shop_web', 'web.1.old'), 'tiny', '/bin/ls');
+    docker(...run, ...task('shop_web', 'web.1.new'), 'tiny', '/bin/sleep', '1000');
+    docker(...run, ...task('shop', 'shop.1'), 'tiny', '/bin/ls');
     const health = ['--health-cmd', '/bin/ls /sick', '--health-interval', '1s', '--health-retries', '1'];
     docker(...run, '--name', 'ill', ...health, 'tiny', '/bin/sleep', '1000');
   });
@@ -148,7 +176,33 @@ describe('checks by the engine', () => {
     stop();
   });
 
-  it('fail in time when the engine hangs', async () => {
+  it('of a service pass by a task that runs here, whatever the coordinator says, and no other service counts', async () => {
+    for (word of [false, undefined, true]) {
+      const { passed, output, stale } = await service('shop_web');
+      assert.deepEqual([passed, stale], [true, undefined]);
+      assert.match(output, /^web\.1\.new: Up /);
+      for (const [name, words] of [
+        ['shop', /^no task of shop runs here; shop\.1: Exited \(0\)/],
+        ['mail', /^no task of mail runs here$/],
+      ] as const) {
+        const found = await service(name);
+        assert.deepEqual([found.passed, found.stale], [false, undefined]);
+        assert.match(found.output, words);
+      }
+    }
+  });
+
+  it('of a service fail once its task is stopped', async () => {
+    docker('pause', 'web.1.new');
+    assert.match(
+      (await service('shop_web')).output,
+      /^no task of shop_web runs here; web\.1\.new: .*\(Paused\)/,
+    );
+    docker('unpause', 'web.1.new');
+    assert.equal((await service('shop_web')).passed, true);
+  });
+
+  it('fail in time when the engine hangs; one of a service goes by the coordinator, and else stands', async () => {
     const pid = Number(
       execFileSync('pgrep', ['-f', `dockerd -H unix://${socket}`], { encoding: 'utf8' })
         .split('\n')
@@ -157,6 +211,11 @@ describe('checks by the engine', () => {
     );
     process.kill(pid, 'SIGSTOP');
     const { passed, output } = await container('name', 'plain-1');
+    for (word of [true, false]) {
+      assert.deepEqual(await service('shop_web'), { passed: word, output: 'by the coordinator' });
+    }
+    word = undefined;
+    assert.deepEqual((await service('shop_web')).stale, { atMs: null });
     process.kill(pid, 'SIGCONT');
     assert.deepEqual([passed, output], [false, 'the engine does not answer within 2000 ms']);
   });

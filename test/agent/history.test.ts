@@ -16,7 +16,12 @@ const change = (from: VrrpState, to: VrrpState, atMs = 1000): Change => ({
   atMs,
 });
 const causeOf = (from: VrrpState, to: VrrpState, ...texts: string[]) =>
-  explain(change(from, to), { clues: clues(...texts), pause: undefined, order: undefined });
+  explain(change(from, to), {
+    clues: clues(...texts),
+    pause: undefined,
+    weighs: undefined,
+    order: undefined,
+  });
 
 describe('keepalived’s words about a change', () => {
   it('tell apart a holder that resigned, one that is lower and one that fell silent', () => {
@@ -66,14 +71,35 @@ describe('keepalived’s words about a change', () => {
     const paused = explain(change('BACKUP', 'FAULT'), {
       clues: clues('(main): tracked file pause_main now FAULT state'),
       pause: 'holds nothing, as ordered',
+      weighs: undefined,
       order: undefined,
     });
     assert.deepEqual(paused, { cause: 'held-back', detail: 'holds nothing, as ordered' });
   });
 
+  it('name the failing checks that take from the priority of a holder which yields', () => {
+    const line = '(main) Master received advert from 10.0.0.2 with higher priority 240, ours 220';
+    const yields = (weighs: string | undefined, text = line) =>
+      explain(change('MASTER', 'BACKUP'), { clues: clues(text), pause: undefined, weighs, order: undefined });
+    const peer = { address: '10.0.0.2', priority: 240 };
+    assert.deepEqual(yields('check api fails (-30): refused'), {
+      cause: 'higher-priority',
+      peer,
+      detail: 'check api fails (-30): refused',
+    });
+    assert.deepEqual(yields(undefined), { cause: 'higher-priority', peer });
+    assert.equal(yields('x'.repeat(900)).detail?.length, 300);
+    assert.equal(yields('x', 'nothing that explains').detail, undefined);
+  });
+
   it('carry an order only where it explains the change', () => {
     const why = (from: VrrpState, to: VrrpState, aside: boolean) =>
-      explain(change(from, to), { clues: [], pause: undefined, order: { words: 'x', aside } }).order;
+      explain(change(from, to), {
+        clues: [],
+        pause: undefined,
+        weighs: undefined,
+        order: { words: 'x', aside },
+      }).order;
     assert.equal(why('MASTER', 'BACKUP', true), 'x');
     assert.equal(why('MASTER', 'BACKUP', false), undefined);
     assert.equal(why('BACKUP', 'MASTER', false), 'x');

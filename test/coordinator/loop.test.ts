@@ -26,6 +26,7 @@ describe('an agent that connects again', () => {
       ...{ self: id(1), version: '1', now: () => nowMs, log: pino({ level: 'silent' }) },
       swarm: {
         snapshot: () => Promise.resolve(swarm),
+        tasks: () => assert.fail('nobody asks for tasks'),
         ownNode: () => Promise.resolve(id(1)),
         setLabel: () => Promise.resolve(7),
         watch: () => undefined,

@@ -43,58 +43,80 @@ function ask(socketPath: string, path: string, timeoutMs: number): Promise<Answe
   });
 }
 
-/** Runs `judge` on the engine's answer; everything else that happens is a failure with its words. */
-async function asked(
-  socketPath: string,
-  path: string,
-  timeoutMs: number,
-  judge: (answer: Answer) => Outcome,
-): Promise<Outcome> {
+/** What the engine says, or why it says nothing. */
+type Asked = { readonly answer: Answer } | { readonly answer?: undefined; readonly silence: Outcome };
+
+async function asked(socketPath: string, path: string, timeoutMs: number): Promise<Asked> {
   if (!existsSync(socketPath)) {
     const message = `there is no engine at ${socketPath}`;
     const remedy = `mount the engine's socket into the agent service as ${socketPath}, read-only`;
-    return { ...failed(message), fault: { code: 'check-engine-missing', message, remedy } };
+    return { silence: { ...failed(message), fault: { code: 'check-engine-missing', message, remedy } } };
   }
   try {
-    return judge(await ask(socketPath, path, timeoutMs));
+    const answer = await ask(socketPath, path, timeoutMs);
+    return answer.status === 200 ? { answer } : { silence: failed(`HTTP ${answer.status}: ${answer.body}`) };
   } catch (error) {
-    return failed(errorWords(error));
+    return { silence: failed(errorWords(error)) };
   }
 }
 
 export function createEngineProbe({ timeoutMs }: CheckOf<'engine'>, socketPath: string): Probe {
-  return () =>
-    asked(socketPath, '/_ping', timeoutMs, ({ status, body }) =>
-      status === 200 ? { passed: true, output: body } : failed(`HTTP ${status}: ${body}`),
-    );
+  return async () => {
+    const said = await asked(socketPath, '/_ping', timeoutMs);
+    return said.answer ? { passed: true, output: said.answer.body } : said.silence;
+  };
 }
 
 /** What the list of containers says of one; "Up 2 minutes (healthy)". */
 const Containers = v.array(v.object({ Names: v.array(v.string()), State: v.string(), Status: v.string() }));
+type Container = v.InferOutput<typeof Containers>[number];
+
+type Listed =
+  | { readonly containers: readonly Container[] }
+  | { readonly containers?: undefined; readonly silence: Outcome };
+
+/** All that fit, ended ones too, the newest first; or why there is no list. */
+export async function listContainers(
+  socketPath: string,
+  filters: Readonly<Record<string, readonly string[]>>,
+  timeoutMs: number,
+): Promise<Listed> {
+  const path = `/containers/json?all=true&filters=${encodeURIComponent(JSON.stringify(filters))}`;
+  const said = await asked(socketPath, path, timeoutMs);
+  if (!said.answer) return said;
+  const found = v.safeParse(Containers, parsed(said.answer.body));
+  return found.success
+    ? { containers: found.output }
+    : { silence: failed('the engine lists containers in an unknown form') };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The first that runs and is healthy. One without a health check of its own has nothing in parentheses. */
+export function inState(all: readonly Container[]) {
+  const good = all.find(({ State, Status }) => State === 'running' && !/\((?!healthy\))/.test(Status));
+  return { good, words: (each: Container) => `${each.Names[0]?.slice(1) ?? '?'}: ${each.Status}` };
+}
 
 export function createContainerProbe(check: CheckOf<'container'>, socketPath: string): Probe {
-  const path = `/containers/json?all=true&filters=${encodeURIComponent(JSON.stringify(filters(check)))}`;
-  return () =>
-    asked(socketPath, path, check.timeoutMs, ({ status, body }) => {
-      if (status !== 200) return failed(`HTTP ${status}: ${body}`);
-      const found = v.safeParse(Containers, JSON.parse(body));
-      return found.success
-        ? judge(check, found.output)
-        : failed('the engine lists containers in an unknown form');
-    });
+  return async () => {
+    const listed = await listContainers(socketPath, filters(check), check.timeoutMs);
+    if (!listed.containers) return listed.silence;
+    if (listed.containers.length === 0) return failed(`no container with ${check.by} ${check.value}`);
+    const { good, words } = inState(listed.containers);
+    return good ? { passed: true, output: words(good) } : failed(listed.containers.map(words).join(', '));
+  };
 }
 
 /** The engine takes names for regular expressions. */
-const filters = ({ by, value }: CheckOf<'container'>) =>
+const filters = ({ by, value }: CheckOf<'container'>): Record<string, string[]> =>
   by === 'label' ? { label: [value] } : { name: [`^/${value.replaceAll(/[.]/g, '\\.')}$`] };
-
-function judge({ by, value }: CheckOf<'container'>, all: v.InferOutput<typeof Containers>): Outcome {
-  if (all.length === 0) return failed(`no container with ${by} ${value}`);
-  // A container without a health check of its own has nothing in parentheses.
-  const good = all.find(({ State, Status }) => State === 'running' && !/\((?!healthy\))/.test(Status));
-  const words = (each: (typeof all)[number]) => `${each.Names[0]?.slice(1) ?? '?'}: ${each.Status}`;
-  return good ? { passed: true, output: words(good) } : failed(all.map(words).join(', '));
-}
 
 const retryMs = 5_000;
 const events = ['start', 'die', 'pause', 'unpause', 'health_status'];

@@ -20,6 +20,11 @@ export interface Outcome {
   /** Words for people: the answer, or why there was none. */
   readonly output: string;
   readonly fault?: CheckFault;
+  /**
+   * Nobody can say anything new: a check that stands goes on as it does; one that has no result yet takes it, if it is
+   * one. `atMs`: when it was new, Unix ms; null: it is none.
+   */
+  readonly stale?: { readonly atMs: number | null };
 }
 
 /** Runs once, never rejects, and ends within its time limit. */

@@ -4,12 +4,10 @@ import { createContainerProbe, createEngineProbe, watchContainers } from './engi
 import { createHttpProbe } from './http.ts';
 import { errorWords, failed, type Probe } from './outcome.ts';
 import { createScriptProbe, type ScriptPlace } from './script.ts';
+import { createServiceProbe, type ServicePlace, watchService } from './service.ts';
 import { createTcpProbe } from './tcp.ts';
 
-export interface ProbePlace extends ScriptPlace {
-  /** Of the local Docker Engine, if it is mounted. */
-  readonly engineSocket: string;
-}
+export type ProbePlace = ScriptPlace & ServicePlace;
 
 /**
  * What a check cannot cope with makes it fail; it must not end the agent.
@@ -38,10 +36,13 @@ function probeOf(check: Check, place: ProbePlace, env: () => Record<string, stri
       return createEngineProbe(check, place.engineSocket);
     case 'container':
       return createContainerProbe(check, place.engineSocket);
+    case 'service':
+      return createServiceProbe(check, place);
   }
 }
 
 /** Returns how to end it. */
-export function watchOccasions(check: Check, { engineSocket }: ProbePlace, look: () => void): () => void {
-  return check.kind === 'container' ? watchContainers(engineSocket, look) : () => undefined;
+export function watchOccasions(check: Check, place: ProbePlace, look: () => void): () => void {
+  if (check.kind === 'container') return watchContainers(place.engineSocket, look);
+  return check.kind === 'service' ? watchService(check, place, look) : () => undefined;
 }
