@@ -113,7 +113,12 @@ export const liveSteps: readonly Step[] = [
   redefinition('transport', 'unicast becomes multicast', agreedBound, () => ({ transport: 'multicast' })),
 ];
 
-async function prioritise({ lab, group, signal }: Stage, node: string, priority: number): Promise<void> {
+/** The label of a member says another priority, and every agent runs it. */
+export async function prioritise(
+  { lab, group, signal }: Stage,
+  node: string,
+  priority: number,
+): Promise<void> {
   await label(lab, node, { KEEPALIVED_PRIORITY: String(priority) });
   await until(
     `priority ${priority} on ${node}`,

@@ -91,7 +91,8 @@ async function operator({ lab, signal }: Stage, ...args: string[]): Promise<void
   const attempt = async () => {
     const { code, stderr } = await cli(lab, args);
     if (code === 0) return true;
-    if (!stderr.includes('Swarm cannot be read')) {
+    // From 125 on it is docker exec's own failure: the coordinator's container has just ended.
+    if (!stderr.includes('Swarm cannot be read') && code < 125) {
       throw new Error(`swarm-vip ${args.join(' ')}: exit code ${code}: ${stderr}`);
     }
     return undefined;

@@ -1,7 +1,7 @@
 // One line per step that was judged, as demo and soak print it.
 import type { StepResult } from './steps.ts';
 
-const columns = [7, 9, 10, 11, 12] as const;
+const columns = [7, 12, 10, 12, 12] as const;
 export const header = ['lost', 'outage', 'bound', 'two hold', 'control', '']
   .map((text, index) => text.padStart(columns[index] ?? 0))
   .join('')

@@ -14,6 +14,11 @@ export interface Step {
   act(stage: Stage): Promise<void>;
   /** Of a step that leaves the address where it is: from where `act` ended to where it began. As good a measurement. */
   back?(stage: Stage): Promise<void>;
+  /**
+   * Where an address that answers is not all that clients ask for: starts to watch, and then tells the longest time in
+   * milliseconds for which they went without. Judged like an outage.
+   */
+  watch?(stage: Stage): Promise<() => Promise<number>>;
   /** Who is to hold the address afterwards. */
   holder: string;
   bound: Bound;
@@ -120,11 +125,19 @@ export function bothWays(step: Step): Step[] {
 }
 
 /** One run of `act`, which is the step's own or its way back. */
-export const observeStep = (step: Step, stage: Stage, act: Step['act']): Promise<Evidence> =>
-  observe(stage.lab, async () => {
-    await act(stage);
-    await settled(stage, step.holder);
+export async function observeStep(step: Step, stage: Stage, act: Step['act']): Promise<Evidence> {
+  let unservedMs = 0;
+  const { probe, holders } = await observe(stage.lab, async () => {
+    const watched = await step.watch?.(stage);
+    try {
+      await act(stage);
+      await settled(stage, step.holder);
+    } finally {
+      unservedMs = (await watched?.()) ?? 0;
+    }
   });
+  return { probe: { ...probe, longestGapMs: Math.max(probe.longestGapMs, unservedMs) }, holders };
+}
 
 /** The step kept its bound, and the address is where it belongs. */
 export const kept = (step: Step, verdict: Verdict): boolean =>

@@ -1,5 +1,6 @@
 // What the rows of the table of faults are made of.
 
+import { problemText } from '../../shared/problem.ts';
 import { define } from '../demo/live-steps.ts';
 import { boot, calm, cli, labelThree, ready, type Stage, statusOf, three } from '../demo/stage.ts';
 import type { ChaosVerb } from '../lab/chaos.ts';
@@ -31,6 +32,21 @@ export const done = (stage: Stage, ...args: string[]) =>
     everyMs: 1_000,
     signal: stage.signal,
   });
+
+/** Nothing is wrong any more, by the coordinator's word. */
+export async function fine({ lab, signal }: Stage): Promise<void> {
+  let last = '';
+  const look = async () => {
+    const status = await statusOf(lab).catch(() => undefined);
+    if (status?.verdict === 'OK' && status.problems.length === 0) return true;
+    last =
+      status === undefined ? 'no status' : [status.verdict, ...status.problems.map(problemText)].join('; ');
+    return undefined;
+  };
+  await until('nothing to be wrong', look, { timeoutMs: 60_000, everyMs: 500, signal }).catch((error) => {
+    throw new Error(`${String(error)}; at the end: ${last}`);
+  });
+}
 
 export async function connected({ lab }: Stage, node: string): Promise<true | undefined> {
   const status = await statusOf(lab).catch(() => undefined);

@@ -1,21 +1,34 @@
-// The table of faults, as far as a few minutes allow; `npm run soak` plays all of it, with full minutes.
+// The table of faults, as far as a few minutes allow, and two of its negative controls; `npm run soak` plays all of it,
+// with full minutes, and `npm run soak -- --controls` all controls.
+import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { stageOf } from '../e2e/on-stage.ts';
 import { keepsBound } from '../e2e/verdict.ts';
+import { controls, playControl } from './controls.ts';
 import { play } from './play.ts';
-import { quick, rows } from './rows.ts';
+import { quick } from './row.ts';
+import { rows } from './rows.ts';
 
-/** Left to the soak: other suites play the like already, or there is no bound to keep. */
+/** Left to the soak: other suites play the like already, it takes long, or there is no bound to keep. */
 const soakOnly = [
-  ...['link-down', 'keepalived-parent', 'keepalived-child'],
+  ...['power-off', 'return', 'link-down', 'keepalived-parent', 'keepalived-child'],
   ...['engine-stopped', 'engine-restarted', 'no-coordinator', 'loss'],
+  ...['check-fails', 'disk-read-only', 'wall-clock'],
 ];
+const quickControls = ['without-leases', 'without-sweep'];
 
 describe('faults on a real Swarm', { timeout: 20 * 60_000 }, () => {
   const stage = stageOf('fault');
   for (const row of rows.filter(({ name }) => !soakOnly.includes(name))) {
     it(`keeps the bound when ${row.title}`, async (t) => {
       keepsBound(t, await play(row, stage, quick));
+    });
+  }
+  for (const control of controls.filter(({ name }) => quickControls.includes(name))) {
+    it(`misses the bound as expected with ${control.title}: the negative control`, async (t) => {
+      const result = await playControl(control, stage);
+      t.diagnostic(JSON.stringify(result));
+      assert.ok(result.ok, JSON.stringify(result));
     });
   }
 });

@@ -1,7 +1,7 @@
 // Plays a row of the table of faults on a stage, and cleans up behind it.
 import type { Stage } from '../demo/stage.ts';
 import { runStep, type Step, type StepResult } from '../demo/steps.ts';
-import type { Row, Timing } from './rows.ts';
+import type { Row, Timing } from './row.ts';
 
 export async function play(row: Row, stage: Stage, timing: Timing): Promise<StepResult> {
   const mend = async () => row.mend?.(stage);

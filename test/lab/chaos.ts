@@ -1,18 +1,13 @@
 // Failures, inflicted from outside: on cables, machines, engines and processes, never through our own software.
+import { signalBackend } from './backend.ts';
 import { freeze, processesOf, thaw } from './cgroups.ts';
-import {
-  commandLineOf,
-  engineProcessOf,
-  initOf,
-  killMachine,
-  namespacePids,
-  readProc,
-  startNodeEngine,
-} from './engine.ts';
+import { firstsOf, type Program } from './containers.ts';
+import { commandLineOf, engineProcessOf, initOf, killMachine, readProc, startNodeEngine } from './engine.ts';
 import { hostAddress, type LabNames, type NodeNames, VIP_HOST } from './names.ts';
 import { inNamespace, resetNodeNetwork, setPort, setPortRule } from './network.ts';
 import { run, signalProcess } from './run.ts';
 import { writeJournal } from './state.ts';
+import { fillVolume, protectVolume, removeVolume, restoreVolume } from './state-volume.ts';
 
 type Act = (lab: LabNames, node: NodeNames) => Promise<void> | void;
 
@@ -38,9 +33,8 @@ const ACTS = {
   /** Every process stops, the kernel lives on: it still answers ARP and ping for the addresses it has. */
   freeze: (lab, node) => freeze(lab, node.name),
   thaw: (lab, node) => thaw(lab, node.name),
-  'kill-agent': (lab, node) => killContainer(lab, node, 'agent', /\/opt\/swarm-vip\/(init\.sh|agent\.js)/),
-  'kill-coordinator': (lab, node) =>
-    killContainer(lab, node, 'coordinator', /\/opt\/swarm-vip\/coordinator\.js/),
+  'kill-agent': (lab, node) => killContainer(lab, node, 'agent'),
+  'kill-coordinator': (lab, node) => killContainer(lab, node, 'coordinator'),
   /** The agent's Node process alone; PID 1 of its container and keepalived live on. */
   'kill-node-process': (lab, node) => signalNodeProcess(lab, node, 'SIGKILL'),
   'stop-node-process': (lab, node) => signalNodeProcess(lab, node, 'SIGSTOP'),
@@ -55,6 +49,20 @@ const ACTS = {
       inNamespace(lab, node.name, ['ip', 'addr', 'del', `${hostAddress(lab, VIP_HOST)}/32`, 'dev', 'eth0']),
     );
   },
+  /** Where keepalived does not hold it. */
+  'add-address': async (lab, node) => {
+    await run(
+      inNamespace(lab, node.name, ['ip', 'addr', 'add', `${hostAddress(lab, VIP_HOST)}/32`, 'dev', 'eth0']),
+    );
+  },
+  /** The agent's state: its volume has no room left, may not be written, is gone; and all of that mended. */
+  'fill-volume': (lab, node) => fillVolume(lab, node.name),
+  'protect-volume': (lab, node) => protectVolume(lab, node.name),
+  'remove-volume': (lab, node) => removeVolume(lab, node.name),
+  'restore-volume': (lab, node) => restoreVolume(lab, node.name),
+  /** The service that the address is for, where a test has started one. */
+  'kill-backend': (lab, node) => signalBackend(lab, node.name, 'SIGKILL'),
+  'stop-backend': (lab, node) => signalBackend(lab, node.name, 'SIGSTOP'),
   'stop-engine': (lab, node) => signalEngine(lab, node, 'SIGSTOP'),
   'start-engine': (lab, node) => signalEngine(lab, node, 'SIGCONT'),
   /** The engine dies; the machine starts it again, as its service manager would. */
@@ -82,13 +90,8 @@ export async function wreak(lab: LabNames, node: NodeNames, verb: ChaosVerb): Pr
 }
 
 /** As the OOM killer would do it: the container's first process, and the kernel takes the rest of it along. */
-function killContainer(lab: LabNames, node: NodeNames, what: string, program: RegExp): void {
-  const firsts = processesOf(lab, node.name).filter((pid) => {
-    const ids = namespacePids(pid);
-    return ids.length > 2 && ids.at(-1) === 1 && program.test(commandLineOf(pid));
-  });
-  if (firsts.length === 0) throw new Error(`no ${what} container runs on ${node.name}`);
-  for (const pid of firsts) signalProcess(pid, 'SIGKILL');
+function killContainer(lab: LabNames, node: NodeNames, program: Program): void {
+  for (const pid of firstsOf(lab, node.name, program)) signalProcess(pid, 'SIGKILL');
 }
 
 function signalNodeProcess(lab: LabNames, node: NodeNames, signal: NodeJS.Signals): void {

@@ -1,0 +1,52 @@
+// What befalls the agent's state volume, on every node at once. Meanwhile an operator changes something, and the Node
+// processes die: VRRP goes on, new assignments arrive, and status says what is wrong.
+import { prioritise } from '../demo/live-steps.ts';
+import { calm, labelThree, type Stage, statusOf, three } from '../demo/stage.ts';
+import type { ChaosVerb } from '../lab/chaos.ts';
+import { until } from '../lab/run.ts';
+import { agentsBack, allRun, onAll } from './acts.ts';
+import { type Row, unnoticed } from './row.ts';
+
+async function complained(stage: Stage): Promise<void> {
+  await until(
+    'every node to report that it cannot save its state',
+    async () => {
+      const { problems } = await statusOf(stage.lab);
+      const said = problems.filter(({ code }) => code === 'state-not-saved').map((found) => found.where);
+      return three.every((node) => said.some((where) => where.includes(node))) || undefined;
+    },
+    { timeoutMs: 20_000, everyMs: 500, signal: stage.signal },
+  );
+}
+
+const withoutState = (name: string, title: string, verb: ChaosVerb): Row => ({
+  name,
+  title,
+  prepare: async (stage) => {
+    await labelThree(stage.lab, stage.group);
+    await calm(stage);
+  },
+  act: async (stage) => {
+    await onAll(stage, verb);
+    await prioritise(stage, 'node2', 96);
+    await complained(stage);
+    await onAll(stage, 'kill-node-process');
+    await until('every Node process to be back', () => allRun(stage), { timeoutMs: 20_000, everyMs: 50 });
+    await agentsBack(stage);
+    await prioritise(stage, 'node3', 94);
+    await complained(stage);
+  },
+  mend: async (stage) => {
+    await onAll(stage, 'restore-volume');
+    await labelThree(stage.lab, stage.group);
+    await calm(stage);
+  },
+  holder: 'node1',
+  bound: unnoticed,
+});
+
+export const volumeRows: readonly Row[] = [
+  withoutState('disk-full', 'the disk of the agents’ state is full on every node', 'fill-volume'),
+  withoutState('disk-read-only', 'the state volume becomes read-only on every node', 'protect-volume'),
+  withoutState('disk-gone', 'the state volume is gone on every node', 'remove-volume'),
+];
