@@ -29,7 +29,38 @@ export interface StateStore {
   write(file: string, value: unknown): boolean;
 }
 
+/** What could not be written is tried again: a disk that has room again shall hold what runs, not what ran. */
+const retryMs = 10_000;
+
 export function createStateStore(problems: Problems): StateStore {
+  const unsaved = new Map<string, unknown>();
+  let retry: NodeJS.Timeout | undefined;
+  const save = (file: string, value: unknown): boolean => {
+    const code = 'state-not-saved';
+    try {
+      writeDurably(file, `${JSON.stringify(value)}\n`);
+      unsaved.delete(file);
+      problems.clear(code, file);
+      return true;
+    } catch (error) {
+      unsaved.set(file, value);
+      if (retry === undefined) retry = setTimeout(saveAgain, retryMs).unref();
+      problems.set({
+        code,
+        severity: 'warning',
+        where: file,
+        message: `expected to save it, found ${String(error)}`,
+        instead:
+          'goes on from memory and tries again; after a restart without a coordinator an older state is used',
+        remedy: 'free space on the volume or make it writable',
+      });
+      return false;
+    }
+  };
+  const saveAgain = () => {
+    retry = undefined;
+    for (const [file, value] of [...unsaved]) save(file, value);
+  };
   return {
     read(file, schema) {
       try {
@@ -43,24 +74,7 @@ export function createStateStore(problems: Problems): StateStore {
       }
       return undefined;
     },
-    write(file, value) {
-      const code = 'state-not-saved';
-      try {
-        writeDurably(file, `${JSON.stringify(value)}\n`);
-        problems.clear(code, file);
-        return true;
-      } catch (error) {
-        problems.set({
-          code,
-          severity: 'warning',
-          where: file,
-          message: `expected to save it, found ${String(error)}`,
-          instead: 'goes on from memory; after a restart without a coordinator an older state is used',
-          remedy: 'free space on the volume or make it writable',
-        });
-        return false;
-      }
-    },
+    write: save,
   };
 }
 

@@ -113,7 +113,7 @@ describe('joining', { concurrency: true }, () => {
       assert.deepEqual(modes, [0o600, 0o600]);
     });
 
-    it('goes on with a problem when the volume cannot be written', async () => {
+    it('goes on with a problem when the volume cannot be written, and saves its state when it can', async () => {
       await first().stop();
       chmodSync(first().stateDir, 0o500);
       first().start();
@@ -123,6 +123,14 @@ describe('joining', { concurrency: true }, () => {
         .report()
         ?.problems.map((found) => found.code);
       assert.ok(codes?.includes('state-not-saved'), String(codes));
+      chmodSync(first().stateDir, 0o700);
+      const stillBroken = () =>
+        first()
+          .report()
+          ?.problems.some(({ code }) => code === 'state-not-saved');
+      await until('the problem ends by itself', () => stillBroken() === false);
+      assert.match(first().saved('assignment.json'), /"counter":1,/);
+      assert.match(first().saved('owned.json'), /10\.99\.0\.100/);
     });
 
     it('talks to a manager once, even under two names', async () => {
