@@ -4,7 +4,7 @@ import { prioritise } from '../demo/live-steps.ts';
 import { calm, labelThree, type Stage, statusOf, three } from '../demo/stage.ts';
 import type { ChaosVerb } from '../lab/chaos.ts';
 import { until } from '../lab/run.ts';
-import { agentsBack, allRun, onAll } from './acts.ts';
+import { agentsBack, allRun, fine, onAll } from './acts.ts';
 import { type Row, unnoticed } from './row.ts';
 
 async function complained(stage: Stage): Promise<void> {
@@ -38,6 +38,8 @@ const withoutState = (name: string, title: string, verb: ChaosVerb): Row => ({
   },
   mend: async (stage) => {
     await onAll(stage, 'restore-volume');
+    // By itself, before anything else is to be saved.
+    await fine(stage);
     await labelThree(stage.lab, stage.group);
     await calm(stage);
   },
