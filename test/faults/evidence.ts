@@ -56,7 +56,12 @@ export function evidenceOf(played: readonly Played[]): {
   });
   const head = ['lost'.padStart(11), 'outage'.padStart(12), 'two hold'.padStart(12), 'kept'.padStart(8)];
   const missed = worst.filter(({ rounds, kept }) => kept < rounds).length;
-  const sum = missed === 0 ? `all ${worst.length} rows kept` : `${missed} of ${worst.length} rows missed`;
+  const sum =
+    played.length === 0
+      ? 'nothing was played'
+      : missed === 0
+        ? `all ${worst.length} rows kept`
+        : `${missed} of ${worst.length} rows missed`;
   return {
     text: ['worst over all rounds', head.join(''), ...lines, sum].join('\n'),
     worst,
