@@ -6,6 +6,8 @@ export interface Played {
   readonly name: string;
   readonly title: string;
   readonly ok: boolean;
+  /** Seconds, with all that leads up to it and cleans up behind it. */
+  readonly tookS: number;
   readonly result?: StepResult;
   /** Why there is no result. */
   readonly failure?: string;

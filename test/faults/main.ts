@@ -39,13 +39,15 @@ async function run(options: Options): Promise<boolean> {
       const record = async (round: number, name: string, title: string, act: () => Promise<StepResult>) => {
         signal.throwIfAborted();
         let one: Played;
+        const began = performance.now();
+        const took = () => ({ tookS: Math.round((performance.now() - began) / 1000) });
         try {
           const result = await act();
-          one = { round, name, title, ok: result.ok, result };
+          one = { round, name, title, ok: result.ok, result, ...took() };
           print(line(result));
         } catch (error) {
           if (signal.aborted) throw error;
-          one = { round, name, title, ok: false, failure: String(error) };
+          one = { round, name, title, ok: false, failure: String(error), ...took() };
           print(`  FAILED ${title}: ${one.failure}`);
         }
         played.push(one);

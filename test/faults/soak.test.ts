@@ -40,13 +40,13 @@ describe('a summary', () => {
   ): Played => {
     const result = { name, title: name, ok, lostProbes, twoHoldersMs, outageMs: lostProbes, boundMs: 315 };
     const rest = { probeIntervalMs: 1, noHolderMs: 0, holderBefore: 'a', holderAfter: 'b', controlGapMs: 1 };
-    return { round, name, title: name, ok, result: { ...result, ...rest, void: false, voids: 0 } };
+    return { round, name, title: name, ok, tookS: 9, result: { ...result, ...rest, void: false, voids: 0 } };
   };
   const played = [
     one(1, 'a', 210, 0, true),
     one(1, 'b', 0, 0, true),
     one(2, 'a', 250, 3, false),
-    { round: 2, name: 'b', title: 'b', ok: false, failure: 'no engine' },
+    { round: 2, name: 'b', title: 'b', ok: false, tookS: 9, failure: 'no engine' },
   ];
 
   it('names the worst of every row over the rounds, and the span of what was lost', () => {
