@@ -63,7 +63,9 @@ async function assertSeen(stage: Stage, node: string, seconds: number): Promise<
   const { names } = stage.lab;
   const programs = containerProcesses(names, node, 'agent').map((pid) => ({
     name: readProc(pid, 'comm').trim(),
-    faked: readProc(pid, 'maps').includes('libfaketime'),
+    faked:
+      readProc(pid, 'maps').includes('libfaketime') &&
+      readProc(pid, 'environ').split('\0').includes(`FAKETIME_TIMESTAMP_FILE=${seen}/${node}`),
   }));
   // Node calls its own thread so.
   for (const needed of ['keepalived', 'MainThread', 'perl', 'sh']) {
