@@ -2,7 +2,7 @@
 // that is expected. A row that stayed green would prove nothing.
 import { setTimeout as delay } from 'node:timers/promises';
 import { plannedSteps, undone } from '../demo/planned-steps.ts';
-import type { Stage } from '../demo/stage.ts';
+import { type Stage, settled } from '../demo/stage.ts';
 import { observe, type StepResult } from '../demo/steps.ts';
 import { judge, type Verdict } from '../lab/judge.ts';
 import { restored } from './acts.ts';
@@ -123,7 +123,9 @@ async function endedBy(limitMs: number, stage: Stage, row: Row): Promise<void> {
   const limit = AbortSignal.timeout(limitMs);
   const signal = AbortSignal.any([stage.signal, limit]);
   try {
-    await row.act({ ...stage, signal }, { ...quick, kills: 1 });
+    const limited = { ...stage, signal };
+    await row.act(limited, { ...quick, kills: 1 });
+    await settled(limited, row.holder);
   } catch (error) {
     stage.signal.throwIfAborted();
     if (!limit.aborted) throw error;
