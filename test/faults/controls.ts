@@ -86,8 +86,9 @@ export const controls: readonly Control[] = [
   },
   {
     name: 'without-pause',
-    title: 'start-up pause off: two hold when a node returns with an old assignment',
-    row: rowNamed('old-assignment'),
+    title:
+      'start-up pause off: two hold when a node returns with an old assignment, and no coordinator lives',
+    row: rowNamed('old-assignment-alone'),
     variant: {
       files: {
         [agent]: replaced(
@@ -96,7 +97,7 @@ export const controls: readonly Control[] = [
         ),
       },
     },
-    limitMs: 30_000,
+    limitMs: 60_000,
     expected: twoHold,
   },
 ];

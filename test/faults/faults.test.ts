@@ -13,7 +13,7 @@ import { rows } from './rows.ts';
 const soakOnly = [
   ...['power-off', 'return', 'link-down', 'keepalived-parent', 'keepalived-child'],
   ...['engine-stopped', 'engine-restarted', 'no-coordinator', 'loss'],
-  ...['check-fails', 'disk-read-only', 'wall-clock'],
+  ...['old-assignment', 'check-fails', 'disk-read-only', 'wall-clock'],
 ];
 const quickControls = ['without-leases', 'without-sweep'];
 
