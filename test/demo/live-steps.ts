@@ -123,10 +123,11 @@ export async function prioritise(
   await until(
     `priority ${priority} on ${node}`,
     async () => {
-      const { groups, agents } = await statusOf(lab);
-      const members = groups.find(({ name }) => name === group)?.members ?? [];
+      // A coordinator that has just been started does not answer yet.
+      const status = await statusOf(lab).catch(() => undefined);
+      const members = status?.groups.find(({ name }) => name === group)?.members ?? [];
       const changed = members.some((member) => member.hostname === node && member.priority === priority);
-      return (changed && agents.every(({ inSync }) => inSync)) || undefined;
+      return (changed && status?.agents.every(({ inSync }) => inSync)) || undefined;
     },
     { timeoutMs: patienceMs, everyMs: 100, signal },
   );

@@ -7,13 +7,14 @@ import { until } from '../lab/run.ts';
 import { agentsBack, allRun, fine, onAll } from './acts.ts';
 import { type Row, unnoticed } from './row.ts';
 
-async function complained(stage: Stage): Promise<void> {
+/** By the next thing that they have to save. */
+async function complained(stage: Stage, nodes: readonly string[]): Promise<void> {
   await until(
-    'every node to report that it cannot save its state',
+    `${nodes.join(', ')} to report that they cannot save their state`,
     async () => {
-      const { problems } = await statusOf(stage.lab);
+      const problems = (await statusOf(stage.lab).catch(() => undefined))?.problems ?? [];
       const said = problems.filter(({ code }) => code === 'state-not-saved').map((found) => found.where);
-      return three.every((node) => said.some((where) => where.includes(node))) || undefined;
+      return nodes.every((node) => said.some((where) => where.includes(node))) || undefined;
     },
     { timeoutMs: 20_000, everyMs: 500, signal: stage.signal },
   );
@@ -29,12 +30,13 @@ const withoutState = (name: string, title: string, verb: ChaosVerb): Row => ({
   act: async (stage) => {
     await onAll(stage, verb);
     await prioritise(stage, 'node2', 96);
-    await complained(stage);
+    await complained(stage, ['node2']);
     await onAll(stage, 'kill-node-process');
     await until('every Node process to be back', () => allRun(stage), { timeoutMs: 20_000, everyMs: 50 });
     await agentsBack(stage);
+    // Each new life is told again what it is to do, and keeps it.
+    await complained(stage, three);
     await prioritise(stage, 'node3', 94);
-    await complained(stage);
   },
   mend: async (stage) => {
     await onAll(stage, 'restore-volume');
