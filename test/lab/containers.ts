@@ -9,12 +9,17 @@ const programs = {
 } as const;
 export type Program = keyof typeof programs;
 
-/** The host's PIDs of the containers' PID 1; throws when there is none. */
-export function firstsOf(lab: LabNames, node: string, program: Program): number[] {
-  const firsts = processesOf(lab, node).filter((pid) => {
+/** The host's PIDs of the containers' PID 1. */
+export function containersOf(lab: LabNames, node: string, program: Program): number[] {
+  return processesOf(lab, node).filter((pid) => {
     const ids = namespacePids(pid);
     return ids.length > 2 && ids.at(-1) === 1 && programs[program].test(commandLineOf(pid));
   });
+}
+
+/** The same; throws when there is none. */
+export function firstsOf(lab: LabNames, node: string, program: Program): number[] {
+  const firsts = containersOf(lab, node, program);
   if (firsts.length === 0) throw new Error(`no ${program} container runs on ${node}`);
   return firsts;
 }

@@ -1,7 +1,7 @@
 // What can befall the agent's small volume: full, read-only, or gone. A full disk is a small file system mounted over the
 // volume in the agent's own mount namespace, so that nothing else of the machine has less room.
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { firstsOf } from './containers.ts';
+import { containersOf, firstsOf } from './containers.ts';
 import { type LabNames, nodeDir } from './names.ts';
 import { run, signalProcess } from './run.ts';
 
@@ -56,11 +56,14 @@ export function removeVolume(lab: LabNames, node: string): void {
 /** Mends all of it. A container whose directory was removed is killed: only another one gets the new directory. */
 export async function restoreVolume(lab: LabNames, node: string): Promise<void> {
   const data = dataOf(lab, node);
-  const removed = !existsSync(data);
-  if (removed) mkdirSync(data);
+  if (!existsSync(data)) {
+    mkdirSync(data);
+    // One that has ended could not be started again without the directory.
+    for (const pid of containersOf(lab, node, 'agent')) signalProcess(pid, 'SIGKILL');
+    return;
+  }
   for (const pid of firstsOf(lab, node, 'agent')) {
-    if (removed) signalProcess(pid, 'SIGKILL');
-    else if (mountsOf(pid).length > 1) await inContainer(pid, 'umount -l $d');
+    if (mountsOf(pid).length > 1) await inContainer(pid, 'umount -l $d');
     else await inContainer(pid, 'mount -o remount,bind,rw $d');
   }
 }
