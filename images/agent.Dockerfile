@@ -25,8 +25,9 @@ COPY agent/init.sh agent/lease.pl /opt/swarm-vip/
 RUN echo '{"type":"module"}' >/opt/swarm-vip/package.json
 ENV NODE_ENV=production
 # Healthy once the agent has started, so that an update waits for it, and from then on: Swarm answers ill health by
-# killing the container, and with it a keepalived that does its duty. PID 1 restarts an agent that dies or hangs.
-HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD [ -e /run/swarm-vip/heartbeat ]
+# killing the container, and with it a keepalived that does its duty. PID 1 restarts an agent that dies or hangs. A check
+# that cannot be executed counts as failed, too: hence a patience that no overloaded machine exhausts.
+HEALTHCHECK --interval=5s --timeout=60s --start-period=30s --retries=60 CMD [ -e /run/swarm-vip/heartbeat ]
 ENTRYPOINT ["/bin/sh", "/opt/swarm-vip/init.sh"]
 ARG VERSION=0.0.0
 ARG SOURCE=
