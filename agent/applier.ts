@@ -1,5 +1,6 @@
 // Assignment → accepted configuration: newest wins, kept on disk, rendered, tested by keepalived, handed to the keeper.
 import type { Log } from '../shared/io/log.ts';
+import type { Problem } from '../shared/problem.ts';
 import {
   type AssignedInstance,
   type Assignment,
@@ -12,7 +13,10 @@ import { absentSources, type KernelInterface } from './core/kernel.ts';
 import type { SupervisePhase } from './core/supervise.ts';
 import { resolveTransition } from './core/transition.ts';
 import { configView } from './core/view.ts';
+import { type FittedVmac, fitVmac } from './core/vmac.ts';
+import { readRpFilter } from './io/addresses.ts';
 import { testConfig } from './io/config-test.ts';
+import type { Problems } from './io/problems.ts';
 import { AssignmentFile, type StateStore } from './io/state-store.ts';
 import type { RenderConfig } from './io/template.ts';
 import type { Keeper } from './keeper.ts';
@@ -35,6 +39,9 @@ export interface Applier {
 export interface ApplierDeps {
   readonly config: AgentConfig;
   readonly log: Log;
+  readonly problems: Problems;
+  /** How keepalived is to run, as keepalived.conf says it. */
+  readonly processLines: readonly string[];
   readonly store: StateStore;
   readonly keeper: Keeper;
   readonly render: RenderConfig;
@@ -47,7 +54,7 @@ export interface ApplierDeps {
 }
 
 export function createApplier(deps: ApplierDeps): Applier {
-  const { config, log, store, keeper, render, quarantine, observer } = deps;
+  const { config, log, problems, store, keeper, render, quarantine, observer } = deps;
   const kept = readCached(store, config);
   const cached = newerOf(
     kept && !quarantine.isPoison(kept.instances) ? kept : undefined,
@@ -68,15 +75,30 @@ export function createApplier(deps: ApplierDeps): Applier {
   let decided = '';
   /** Groups that stay out, likewise. */
   let out = '';
+  /** By code and place. */
+  let complained: ReadonlyMap<string, Problem> = new Map();
 
-  const resolve = ({ instances }: Assignment) => {
+  const resolve = ({ instances }: Assignment): FittedVmac[] => {
     const runs = keeper.supervise().loading?.instances ?? [];
+    const place = { kernel: deps.kernel(), rpFilter: readRpFilter() };
     return instances.map((wanted) => {
       const running = runs.find((candidate) => candidate.group === wanted.group);
-      return resolveTransition(wanted, running, deps.holds(wanted.group));
+      const holds = deps.holds(wanted.group);
+      return fitVmac(resolveTransition(wanted, running, holds), running, holds, place);
     });
   };
-  const inTransition = ({ instances }: Assignment) => instances.some((instance) => instance.transition);
+  const textOf = (fitted: readonly FittedVmac[]) => JSON.stringify(fitted.map(({ instance }) => instance));
+  /** What an assignment comes to depends on what happens on the node. */
+  const mayDecideAnew = ({ instances }: Assignment) =>
+    instances.some(({ transition }) => transition) || complained.size > 0;
+  const complain = (fitted: readonly FittedVmac[]) => {
+    const found = new Map(
+      fitted.flatMap(({ problem }) => (problem ? [[`${problem.code} ${problem.where}`, problem]] : [])),
+    );
+    for (const [key, { code, where }] of complained) if (!found.has(key)) problems.clear(code, where);
+    for (const problem of found.values()) problems.set(problem);
+    complained = found;
+  };
 
   /** Without what is only looked on at, and what somebody else on this host is in the way of. */
   const runnable = (resolved: readonly AssignedInstance[]) =>
@@ -90,9 +112,11 @@ export function createApplier(deps: ApplierDeps): Applier {
   const apply = async (assignment: Assignment) => {
     const { epoch, counter } = assignment;
     observer.watch(assignment.instances);
-    const resolved = resolve(assignment);
+    const fitted = resolve(assignment);
+    complain(fitted);
+    const resolved = fitted.map(({ instance }) => instance);
     const instances = runnable(resolved);
-    decided = JSON.stringify(resolved);
+    decided = textOf(fitted);
     out = staysOut(assignment);
     // As resolved: a next life that knows nothing of what ran must not begin with what was to be kept back.
     const keep = () =>
@@ -112,6 +136,7 @@ export function createApplier(deps: ApplierDeps): Applier {
       notifyFifo: config.paths.notifyFifo,
       pauseDir: config.paths.pauseDir,
       liveDir: config.paths.liveDir,
+      processLines: deps.processLines,
     });
     const text = render(view);
     const next = createRunConfig({ epoch, counter }, instances, text, nonce);
@@ -203,7 +228,7 @@ export function createApplier(deps: ApplierDeps): Applier {
         log.info({ event: 'source-appeared' }, 'an own address has appeared that keepalived missed');
       }
       // keepalived refuses a configuration with an interface that is not there (yet).
-      const decides = desired && inTransition(desired) && JSON.stringify(resolve(desired)) !== decided;
+      const decides = desired && mayDecideAnew(desired) && textOf(resolve(desired)) !== decided;
       const otherwise = desired !== undefined && staysOut(desired) !== out;
       if (appeared || decides || otherwise || (rejected && names !== interfaces)) void work();
       interfaces = names;

@@ -39,6 +39,7 @@ export interface Paths {
   readonly history: string;
   /** What the coordinator said of services. */
   readonly tasks: string;
+  readonly macvlans: string;
   /** What the renewer of leases is told, and what it says. */
   readonly leases: string;
   readonly leaseStats: string;
@@ -57,6 +58,10 @@ export interface AgentConfig {
   readonly handOver: boolean;
   /** Seconds that a held address outlives whoever renews it. Null: no leases; init.sh reads the same variable. */
   readonly leaseSeconds: number | null;
+  /** Nice value of keepalived's VRRP process. Null: that of the container. */
+  readonly vrrpPriority: number | null;
+  /** Its real-time priority (SCHED_RR). Null: none. */
+  readonly vrrpRtPriority: number | null;
   /** How the last life of the agent ended, as PID 1 saw it. */
   readonly lastExit: number | null;
   /** Only in tests: an assignment with this group ends the agent, after so many milliseconds. */
@@ -108,6 +113,8 @@ export function readConfig(env: Env): AgentConfig {
     lastExit: readNumber(env['AGENT_LAST_EXIT']),
     crashOn: readCrashOn(env['TEST_CRASH_ON_GROUP']),
     leaseSeconds: readLease(env),
+    vrrpPriority: readPriority(env, 'VRRP_PRIORITY', -20, 19),
+    vrrpRtPriority: readPriority(env, 'VRRP_RT_PRIORITY', 1, 99),
     lockFd: readNumber(env['AGENT_LOCK_FD']),
     checksDir: readPath(env, 'CHECKS_DIR', '/etc/swarm-vip/checks'),
     engineSocket: readPath(env, 'ENGINE_SOCKET', '/var/run/docker.sock'),
@@ -143,6 +150,15 @@ function readLease(env: Env): number | null {
   throw new SettingError('LEASE', `"${text}"`, 'Write whole seconds from 2s to 60s, or off.');
 }
 
+/** @returns null when it is not set */
+function readPriority(env: Env, variable: string, least: number, most: number): number | null {
+  const text = env[variable]?.trim() ?? '';
+  if (text === '') return null;
+  const value = Number(text);
+  if (/^-?\d{1,2}$/.test(text) && value >= least && value <= most) return value;
+  throw new SettingError(variable, `"${text}"`, `Write a whole number from ${least} to ${most}.`);
+}
+
 /** The paths go into keepalived.conf and command lines, hence the narrow alphabet. */
 function readPath(env: Env, variable: string, fallback: string): string {
   const path = env[variable]?.trim() || fallback;
@@ -174,6 +190,7 @@ function pathsOf(runDir: string, stateDir: string): Paths {
     owned: `${stateDir}/owned.json`,
     history: `${stateDir}/history.json`,
     tasks: `${stateDir}/tasks.json`,
+    macvlans: `${stateDir}/macvlans.json`,
     leases: `${runDir}/leases`,
     leaseStats: `${runDir}/lease.stats`,
   };

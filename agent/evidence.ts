@@ -1,7 +1,7 @@
 // Gathers the evidence for one joining instance (rule R1): asks for its addresses, listens for its holder.
 import type { Log } from '../shared/io/log.ts';
 import type { AssignedInstance } from '../shared/protocol.ts';
-import { addressesOn } from './core/anchor.ts';
+import { addressesOnWire } from './core/anchor.ts';
 import type { PauseEvent } from './core/pause.ts';
 import { agreementOf } from './core/transition.ts';
 import { askAddresses, listenForAdvert } from './io/probe.ts';
@@ -30,7 +30,7 @@ const evidenceKey = (i: AssignedInstance) =>
   JSON.stringify([
     agreementOf(i),
     i.peers.map((peer) => peer.address).sort(),
-    addressesOn(i)
+    addressesOnWire(i)
       .map((placed) => `${placed.address} ${placed.interface}`)
       .sort(),
   ]);
@@ -56,7 +56,7 @@ export function gatherEvidence(first: AssignedInstance, deps: EvidenceDeps): Evi
       const fromMs = deps.now();
       const up = deps.interfaceUp(asked.interface);
       // Behind another interface that is down there is nobody to collide with; its addresses are not asked for.
-      const places = addressesOn(asked).filter((placed) => deps.interfaceUp(placed.interface));
+      const places = addressesOnWire(asked).filter((placed) => deps.interfaceUp(placed.interface));
       const answer = up ? await askAddresses(places) : ({ kind: 'unknown', why: 'link down' } as const);
       if (stopped) return;
       const stale = evidenceKey(asked) !== evidenceKey(instance);

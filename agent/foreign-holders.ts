@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../shared/io/log.ts';
 import type { Problem } from '../shared/problem.ts';
 import type { AssignedInstance, VrrpState } from '../shared/protocol.ts';
-import { addressesOn } from './core/anchor.ts';
+import { addressesOnWire } from './core/anchor.ts';
 import { type Answer, askAddresses } from './io/probe.ts';
 import type { Problems } from './io/problems.ts';
 
@@ -38,7 +38,7 @@ export function createForeignHolders(deps: {
       if (pauseMs > 0) await sleep(pauseMs);
       const instance = held().find((candidate) => candidate.group === group);
       if (!instance) return undefined;
-      const answer = await askAddresses(addressesOn(instance));
+      const answer = await askAddresses(addressesOnWire(instance));
       if (answer.kind === 'unknown')
         log.debug({ event: 'asking-failed', group, why: answer.why }, 'cannot ask');
       if (answer.kind !== 'answer') return answer;

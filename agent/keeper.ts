@@ -19,6 +19,7 @@ import { createKeepalivedProcess } from './io/keepalived-process.ts';
 import type { Problems } from './io/problems.ts';
 import { writeWhole } from './io/state-store.ts';
 import { crashProblem, createLastWords } from './last-words.ts';
+import type { Macvlans } from './macvlans.ts';
 import type { OwnedAddresses } from './owned-addresses.ts';
 import type { Parts } from './parts.ts';
 import type { Pins } from './pins.ts';
@@ -31,6 +32,7 @@ export interface KeeperDeps {
   readonly log: Log;
   readonly problems: Problems;
   readonly owned: OwnedAddresses;
+  readonly macvlans: Macvlans;
   readonly states: VrrpStates;
   readonly history: Pick<HistoryKeeper, 'crashed'>;
   /** What is wanted from now on, whether it needs a reload or not. */
@@ -60,7 +62,7 @@ export interface Keeper {
 const resyncPeriodMs = 30_000;
 
 export function createKeeper(deps: KeeperDeps): Keeper {
-  const { config, log, problems, owned, states, history, parts, pins, now } = deps;
+  const { config, log, problems, owned, macvlans, states, history, parts, pins, now } = deps;
   const { paths } = config;
   let state: Supervise<RunConfig> = initialSupervise();
   let timer: NodeJS.Timeout | undefined;
@@ -148,12 +150,14 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     switch (effect.kind) {
       case 'start':
         owned.record(effect.config.instances);
+        await macvlans.prepare(effect.config.instances);
         parts.beginAll(effect.config);
         install(effect.config);
         return daemon.start();
       case 'open-gate':
         // Slow disk work is done now; when the gate opens, the signal must follow at once.
         owned.record(effect.config.instances);
+        await macvlans.prepare(effect.config.instances);
         void gate.watch();
         return;
       case 'close-gate':
@@ -170,7 +174,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
         );
         return daemon.kill();
       case 'sweep':
-        await owned.sweep([]);
+        await sweep([]);
         if (state.phase === 'backing-off') problems.set(crashProblem(daemon.lastExit(), lastWords.all()));
         return;
       case 'resync':
@@ -182,6 +186,11 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     }
   };
 
+  const sweep = async (keep: readonly AssignedInstance[]) => {
+    await owned.sweep(keep);
+    await macvlans.settle(keep);
+  };
+
   const install = (next: RunConfig) => {
     // First the record: a successor of this process must know the configuration that it may find running.
     recordRun(paths, next, false);
@@ -191,6 +200,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   const reload = async (next: RunConfig) => {
     const running = new Set((state.running?.instances ?? []).map(instanceIdentity));
     owned.record(next.instances);
+    await macvlans.prepare(next.instances);
     const fresh = next.instances.filter((instance) => !running.has(instanceIdentity(instance)));
     const leads = (instance: AssignedInstance) =>
       instance.transition === 'lead' && states.current().get(instance.group)?.state === 'MASTER';
@@ -211,7 +221,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     problems.clear('keepalived-down', 'keepalived');
     const { generation, instances } = settled;
     log.info({ event: 'applied', generation, instances: instances.length }, 'keepalived runs the assignment');
-    await owned.sweep(instances);
+    await sweep(instances);
   };
 
   const isAlive = () => ['running', 'gating', 'reloading'].includes(state.phase);
@@ -227,7 +237,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       readLines(openReadWrite(paths.notifyFifo), states.readLine, () =>
         log.error({ event: 'fifo-ended' }, 'the notify FIFO ended; states come from dumps alone'),
       ).unref();
-      if (!daemon.adopt()) return owned.sweep([]);
+      if (!daemon.adopt()) return sweep([]);
       // Nothing says with what it runs: then everything it has is new to us, and the next assignment replaces it.
       const found = lastRun ?? { ...createRunConfig({ epoch: 0, counter: 0 }, [], '', 0), key: 'unknown' };
       state = adoptedSupervise(found, now());

@@ -16,6 +16,7 @@ import { visibleInterfaces } from './core/kernel.ts';
 import { buildReport } from './core/report.ts';
 import { createHandOver } from './hand-over.ts';
 import { readKeepalivedVersion } from './io/keepalived-process.ts';
+import { readProcessPriority } from './io/process-priority.ts';
 import { createRenderer } from './io/template.ts';
 import { createLinks, type Links } from './links.ts';
 import { createNodeSide, type Events } from './node-side.ts';
@@ -52,6 +53,8 @@ async function main(): Promise<void> {
   const onChange = () => events.onChange();
   const node = await createNodeSide(config, log, events);
   const { keeper, kernel, store, states, history, parts, problems, observer } = node;
+  const priority = await readProcessPriority(config);
+  for (const problem of priority.problems) problems.set(problem);
   const quarantine = createQuarantine({ config, store, log });
   const lastRun = quarantine.lastRun();
   await keeper.begin(lastRun);
@@ -59,6 +62,8 @@ async function main(): Promise<void> {
   const applier = createApplier({
     config,
     log,
+    problems,
+    processLines: priority.lines,
     store,
     keeper,
     render,

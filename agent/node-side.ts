@@ -17,6 +17,7 @@ import { createStateStore, type StateStore } from './io/state-store.ts';
 import { createTrackFiles } from './io/track-file.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
 import { createLeases, type Leases } from './leases.ts';
+import { createMacvlans } from './macvlans.ts';
 import { createNeighbours } from './neighbours.ts';
 import type { Notifier } from './notify.ts';
 import { createObserver, type Observer } from './observer.ts';
@@ -80,6 +81,7 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
   const parts = createParts({ files, checks, log, problems, now, wallNow, interfaceUp, onChange });
   const leases = createLeases(config, { log, problems });
   const owned = createOwnedAddresses(paths.owned, { store, kernel, leases, log });
+  const macvlans = createMacvlans(paths.macvlans, { store, kernel, problems, log });
   const pins = createPins({ owned, kernel, log });
   const history = createHistory({
     file: paths.history,
@@ -118,6 +120,7 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     log,
     problems,
     owned,
+    macvlans,
     states,
     history,
     onOrders(instances) {

@@ -64,6 +64,15 @@ export const Instance = v.object({
   /** Absent: unicast to `peers`. */
   transport: v.optional(v.literal('multicast')),
   /**
+   * The macvlan over `interface` that carries its addresses under the virtual router's MAC (RFC 5798 §7.3). Absent:
+   * they are on `interface`. Each member's own affair: adverts do not tell.
+   */
+  vmac: v.optional(InterfaceName),
+  /** strict_mode of keepalived.conf(5); the coordinator lets it through only where addresses stay reachable. */
+  strict: v.optional(v.literal(true)),
+  /** skip_check_adv_addr of keepalived.conf(5). */
+  skipCheckAdvAddr: v.optional(v.literal(true)),
+  /**
    * Opaque mark of everything that members must agree on to understand each other. The agent only echoes it, so that
    * the coordinator can tell who runs what, the password included, without anybody reporting it.
    */

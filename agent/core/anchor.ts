@@ -29,21 +29,36 @@ export function isAnchor(address: string): boolean {
   return /^127\.112\.0\.\d{1,3}\/32$/.test(address) || /^100::ff00:[0-9a-f]{1,2}\/128$/.test(address);
 }
 
-type Placing = Pick<Instance, 'addresses' | 'interface' | 'addressInterfaces'>;
+export type Placing = Pick<
+  Instance,
+  'addresses' | 'interface' | 'addressInterfaces' | 'vrid' | 'source' | 'vmac'
+>;
 
-/** The real addresses, each on its own interface. */
+/** The real addresses, each on the interface that carries it. */
 export function addressesOn(instance: Placing): PlacedAddress[] {
   const { addressInterfaces } = instance;
   return instance.addresses.map((address) => ({
     address,
-    interface: addressInterfaces?.[address] ?? instance.interface,
+    interface: addressInterfaces?.[address] ?? macvlanOf(instance, address) ?? instance.interface,
   }));
 }
 
+/** The same on the wire: a question or an answer about an address passes the interface below its macvlan. */
+export function addressesOnWire({ vmac: _, ...instance }: Placing): PlacedAddress[] {
+  return addressesOn(instance);
+}
+
+/**
+ * A virtual MAC is for IPv4. Nothing keeps the kernel's MLD reports off a macvlan of IPv6: those of a node that has just
+ * lost the addresses teach switches the wrong port (166 ms without an answer at a planned move). And until it is told
+ * otherwise, it answers ARP for every address of the node, under a MAC that all members have.
+ */
+function macvlanOf({ vmac, source }: Placing, address: string): string | undefined {
+  return familyOf(source) === 4 && familyOf(address) === 4 ? vmac : undefined;
+}
+
 /** Every address that running these instances may put on the node. */
-export function addressesOf(
-  instances: readonly (Placing & Pick<Instance, 'vrid' | 'source'>)[],
-): PlacedAddress[] {
+export function addressesOf(instances: readonly Placing[]): PlacedAddress[] {
   return instances.flatMap((instance) => [anchorOf(instance), ...addressesOn(instance)]);
 }
 

@@ -7,10 +7,10 @@
 //             it does what it always does, steps back and stands again, and whoever wins puts all addresses up. The
 //             agent never adds an address itself, so it can never make a second holder.
 import type { Instance, VrrpState } from '../../shared/protocol.ts';
-import { addressesOn, anchorOf, type PlacedAddress } from './anchor.ts';
+import { addressesOn, anchorOf, type PlacedAddress, type Placing } from './anchor.ts';
 import type { KernelInterface } from './kernel.ts';
 
-type Watched = Pick<Instance, 'group' | 'vrid' | 'source' | 'interface' | 'addresses' | 'addressInterfaces'>;
+type Watched = Placing & Pick<Instance, 'group'>;
 
 export interface Mismatch {
   readonly kind: 'stray' | 'missing';

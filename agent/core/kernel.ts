@@ -10,6 +10,7 @@ export interface KernelInterface {
   readonly loopback: boolean;
   /** The node's default route leaves by it. */
   readonly defaultRoute?: boolean;
+  readonly mac?: string;
   readonly addresses: readonly {
     readonly address: string;
     readonly prefix: number;
@@ -19,6 +20,10 @@ export interface KernelInterface {
 
 const text = (entry: { address: string; prefix: number }) => `${entry.address}/${entry.prefix}`;
 
+/** Its MAC is that of a virtual router (RFC 5798 §7.3): a macvlan of keepalived's. */
+export const isVirtual = ({ mac }: Pick<KernelInterface, 'mac'>): boolean =>
+  mac?.startsWith('00:00:5e:00:01:') === true || mac?.startsWith('00:00:5e:00:02:') === true;
+
 /** Interfaces without our own virtual addresses: those come and go with the role, and are no one's VRRP source. */
 export function visibleInterfaces(
   kernel: readonly KernelInterface[],
@@ -27,7 +32,7 @@ export function visibleInterfaces(
   const virtual = new Set(ours.map((placed) => placed.address));
   return (
     kernel
-      .filter((link) => !link.loopback)
+      .filter((link) => !link.loopback && !isVirtual(link))
       .map((link) => ({
         name: link.name,
         up: link.up,

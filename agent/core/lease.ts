@@ -1,12 +1,9 @@
 // Instances → what lease.pl renews, and what it says of itself. Why there are leases: ARCHITECTURE.md.
 import ipaddr from 'ipaddr.js';
 import type { Instance } from '../../shared/protocol.ts';
-import { addressesOn, anchorOf, type PlacedAddress } from './anchor.ts';
+import { addressesOn, anchorOf, type PlacedAddress, type Placing } from './anchor.ts';
 
-export type Leased = Pick<
-  Instance,
-  'addresses' | 'interface' | 'addressInterfaces' | 'vrid' | 'source' | 'intervalMs'
->;
+export type Leased = Placing & Pick<Instance, 'intervalMs'>;
 
 /** Four tries before an address goes. */
 const rounds = 4;

@@ -22,6 +22,8 @@ export interface InstanceView {
   readonly liveTrack: string;
   readonly liveFile: string;
   readonly trackInterfaces: readonly string[];
+  /** Complete lines of single options. */
+  readonly options: readonly string[];
   /** Complete lines. */
   readonly garp: readonly string[];
   /** Complete lines for virtual_ipaddress and virtual_ipaddress_excluded. */
@@ -32,6 +34,8 @@ export interface InstanceView {
 export interface ConfigView {
   readonly routerId: string;
   readonly notifyFifo: string;
+  /** Complete lines. */
+  readonly processLines: readonly string[];
   readonly instances: readonly InstanceView[];
 }
 
@@ -41,6 +45,8 @@ export interface ViewPlaces {
   readonly notifyFifo: string;
   readonly pauseDir: string;
   readonly liveDir: string;
+  /** Lines of global_defs about keepalived's processes. */
+  readonly processLines?: readonly string[];
 }
 
 /** Sorted throughout, so that an assignment in another order renders to the same text and causes no reload. */
@@ -48,6 +54,7 @@ export function configView(instances: readonly Instance[], places: ViewPlaces): 
   return {
     routerId: /^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$/.test(places.hostname) ? places.hostname : places.nodeId,
     notifyFifo: places.notifyFifo,
+    processLines: places.processLines ?? [],
     instances: [...instances]
       .sort((a, b) => (a.group < b.group ? -1 : 1))
       .map((instance) => instanceView(instance, places)),
@@ -75,20 +82,42 @@ function instanceView(instance: Instance, places: ViewPlaces): InstanceView {
     liveTrack: `live_${instance.group}`,
     liveFile: `${places.liveDir}/${instance.group}`,
     trackInterfaces: [...(instance.trackInterfaces ?? [])].sort(),
-    garp: garpLines(instance.garp ?? {}),
+    options: optionLines(instance),
+    garp: garpLines(instance),
     // keepalived refuses a scope on v6 addresses, which have their scope by nature.
     anchor: `${anchor.address} dev lo${family === 4 ? ' scope host' : ''}`,
-    addresses: addressesOn(instance)
-      .map((placed) => `${placed.address} dev ${placed.interface}`)
-      .sort(),
+    addresses: addressLines(instance),
   };
 }
 
-function garpLines(garp: NonNullable<Instance['garp']>): string[] {
+function optionLines({ vmac, transport, strict, skipCheckAdvAddr }: Instance): string[] {
+  return [
+    ...(vmac === undefined ? [] : [`use_vmac ${vmac}`]),
+    // Unicast adverts from the macvlan have no source address; strict_mode has no other way than the macvlan.
+    ...(vmac === undefined || transport === 'multicast' ? [] : ['vmac_xmit_base']),
+    // By itself strict_mode drops every packet to an address.
+    ...(strict ? ['strict_mode', 'accept'] : []),
+    ...(skipCheckAdvAddr ? ['skip_check_adv_addr'] : []),
+  ];
+}
+
+function addressLines(instance: Instance): string[] {
+  return (
+    addressesOn(instance)
+      // The macvlan need not be there when the configuration is read, and is the default then.
+      .map(({ address, interface: link }) => (link === instance.vmac ? address : `${address} dev ${link}`))
+      .sort()
+  );
+}
+
+/** Answers leave by the interface below: only these keep a switch from forgetting the virtual MAC (after 300 s). */
+const vmacRefreshS = 60;
+
+function garpLines({ garp = {}, vmac }: Instance): string[] {
   const lines = {
     garp_master_delay: garp.delay,
     garp_master_repeat: garp.repeat,
-    garp_master_refresh: garp.refresh,
+    garp_master_refresh: garp.refresh ?? (vmac === undefined ? undefined : vmacRefreshS),
     garp_master_refresh_repeat: garp.refreshRepeat,
   };
   return Object.entries(lines).flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`]));

@@ -1,4 +1,5 @@
 // The kernel's addresses: one reader for reports, held addresses and sweeping; changes arrive from `ip monitor`.
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
@@ -13,6 +14,7 @@ const Links = v.array(
   v.object({
     ifname: v.optional(v.string(), ''),
     flags: v.optional(v.array(v.string()), []),
+    address: v.optional(v.string()),
     addr_info: v.optional(
       v.array(
         v.object({
@@ -47,6 +49,7 @@ export async function readKernel(): Promise<KernelInterface[] | undefined> {
       up: link.flags.includes('UP') && link.flags.includes('LOWER_UP'),
       loopback: link.flags.includes('LOOPBACK'),
       defaultRoute: link.ifname === byDefault,
+      ...(link.address === undefined ? {} : { mac: link.address }),
       addresses: link.addr_info.flatMap((entry) => {
         const address = canonicalAddress(entry.local);
         return address === undefined
@@ -65,11 +68,27 @@ async function readDefaultRoute(): Promise<string | undefined> {
   return defaultRouteInterface(route4, route6);
 }
 
+/** The stricter of this and the interface's own counts: 1 drops what arrives where its answer would not leave. */
+export function readRpFilter(): number {
+  try {
+    return Number(readFileSync('/proc/sys/net/ipv4/conf/all/rp_filter', 'utf8'));
+  } catch {
+    // A kernel without IPv4 filters nothing.
+    return 0;
+  }
+}
+
 /** Removes exactly these, in one process; one that is gone already harms nobody. */
 export async function removeAddresses(addresses: readonly PlacedAddress[]): Promise<void> {
   if (addresses.length === 0) return;
   const input = addresses.map((placed) => `addr del ${placed.address} dev ${placed.interface}\n`).join('');
   await run('ip', ['-force', '-batch', '-'], 10_000, { input });
+}
+
+export async function removeInterfaces(names: readonly string[]): Promise<void> {
+  await run('ip', ['-force', '-batch', '-'], 10_000, {
+    input: names.map((name) => `link del ${name}\n`).join(''),
+  });
 }
 
 /** Puts addresses up that the kernel removes by itself, and that no packet of ours takes for its source. */

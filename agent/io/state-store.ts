@@ -24,6 +24,9 @@ export const OwnedFile = v.object({
   ),
 });
 
+/** Interfaces that running keepalived may have made on this node. */
+export const MacvlansFile = v.object({ macvlans: v.array(InterfaceName) });
+
 export interface StateStore {
   read<T>(file: string, schema: v.GenericSchema<unknown, T>): T | undefined;
   write(file: string, value: unknown): boolean;

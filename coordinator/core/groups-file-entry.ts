@@ -4,6 +4,7 @@ import { familyOf, type GroupName } from '../../shared/words.ts';
 import { parseDurationMs } from './duration.ts';
 import type { Group, Tier } from './groups.ts';
 import { readChecks, readScript } from './groups-file-checks.ts';
+import { readVrrpOptions } from './groups-file-vrrp.ts';
 import type { Defaults, GroupEntry } from './groups-schema.ts';
 import { bendInterval, type Complaint, readAddress, readInterface, readPassword } from './groups-values.ts';
 import { type Expression, readExpression } from './placement.ts';
@@ -20,7 +21,7 @@ export interface FieldContext {
   complain(field: keyof GroupEntry, complaint: Complaint, ...more: (string | number)[]): void;
 }
 
-type Entry = Pick<GroupEntry, 'addresses' | 'router_id'> & Defaults;
+type Entry = Pick<GroupEntry, 'addresses' | 'router_id' | 'vmac'> & Omit<Defaults, 'vmac'>;
 
 /** @returns undefined when no address, or no rule of membership, can be used */
 export function groupFromEntry(entry: Entry, context: FieldContext): Group | undefined {
@@ -44,10 +45,11 @@ export function groupFromEntry(entry: Entry, context: FieldContext): Group | und
   const checks = readChecks(entry.checks ?? [], (it, ...more) => context.complain('checks', it, ...more));
   const delayMs =
     entry.preempt_delay === undefined ? 0 : readDelay(parseDurationMs(entry.preempt_delay) ?? 0, context);
+  const family = [first, ...rest].some((address) => familyOf(address) === 4) ? 4 : 6;
   return {
     name: context.name,
     addresses: [first, ...rest],
-    family: [first, ...rest].some((address) => familyOf(address) === 4) ? 4 : 6,
+    family,
     interface: readInterface(entry.interface ?? '', (it) =>
       context.complain('interface', { ...it, severity: 'error' }),
     ),
@@ -71,6 +73,7 @@ export function groupFromEntry(entry: Entry, context: FieldContext): Group | und
     ...(wishes.length > 0 ? { addressInterfaces: Object.fromEntries(wishes) } : {}),
     ...(entry.track_interfaces ? { trackInterfaces: [...new Set(entry.track_interfaces)] } : {}),
     ...(entry.garp && Object.keys(entry.garp).length > 0 ? { garp: readGarp(entry.garp) } : {}),
+    ...readVrrpOptions(entry, { version, family }, context),
     ...(checks.length > 0 ? { checks } : {}),
     ...(entry.notify === undefined ? {} : { notify: readScript(entry.notify) }),
   };

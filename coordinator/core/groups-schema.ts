@@ -119,8 +119,29 @@ const shared = {
     ),
   ),
   garp: v.optional(described(Garp, 'Gratuitous ARP, as in keepalived.conf(5)')),
+  vmac: v.optional(
+    described(
+      v.boolean('expected true or false'),
+      'true: IPv4 addresses are on a macvlan with the MAC of the virtual router, 00:00:5e:00:01:ROUTER-ID',
+    ),
+  ),
+  strict: v.optional(
+    described(
+      v.boolean('expected true or false'),
+      'keepalived’s strict_mode: adherence to RFC 5798; needs transport multicast and an IPv4 address, no password',
+    ),
+  ),
+  skip_check_adv_addr: v.optional(
+    described(
+      v.boolean('expected true or false'),
+      'true: adverts of the same holder are not compared address by address',
+    ),
+  ),
   ...checkSchemas,
 };
+
+const vmacWords =
+  'expected true, false, or a name of at most 15 characters for the interface, not beginning with vrrp';
 
 export const GroupEntry = v.strictObject({
   addresses: described(list(Address, 512), 'Addresses that move together, IPv4 and IPv6'),
@@ -131,6 +152,18 @@ export const GroupEntry = v.strictObject({
     ),
   ),
   ...shared,
+  vmac: v.optional(
+    described(
+      v.union(
+        [
+          v.boolean(),
+          v.pipe(v.string(), v.regex(/^(?!vrrp|lo$)[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/, vmacWords)),
+        ],
+        vmacWords,
+      ),
+      'true: IPv4 addresses are on a macvlan with the MAC of the virtual router, 00:00:5e:00:01:ROUTER-ID; a name: that of the macvlan',
+    ),
+  ),
 });
 export type GroupEntry = v.InferOutput<typeof GroupEntry>;
 
@@ -144,13 +177,7 @@ export const GroupsFile = v.strictObject({
 });
 
 /** Known words of the design that this version cannot do. */
-export const notYet: ReadonlySet<string> = new Set([
-  'follow',
-  'real_servers',
-  'routes',
-  'virtual_servers',
-  'vmac',
-]);
+export const notYet: ReadonlySet<string> = new Set(['follow', 'real_servers', 'routes', 'virtual_servers']);
 
 /** The keys that may stand where a path leads, within a group or the defaults. */
 export function keysAt(

@@ -6,6 +6,7 @@ import type { Instance } from '../../shared/protocol.ts';
 import { familyOf, type GroupName } from '../../shared/words.ts';
 import { type ConfigInUse, groupsFromConfigs } from './groups-configs.ts';
 import { groupsFromServices } from './groups-env.ts';
+import { claimVmacName } from './groups-file-vrrp.ts';
 import type { Expression } from './placement.ts';
 import type { GroupField, Provenance } from './provenance.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -48,6 +49,10 @@ export interface Group {
   addressInterfaces?: Readonly<Record<string, string>>;
   trackInterfaces?: string[];
   garp?: NonNullable<Instance['garp']>;
+  /** True: with the name that keepalived gives. */
+  vmac?: string | true;
+  strict?: true;
+  skipCheckAdvAddr?: true;
   checks?: Check[];
   notify?: Script;
 }
@@ -76,7 +81,10 @@ export function collectGroups(snapshot: Snapshot): AllGroups {
     else byName.set(group.name, group);
   }
   const owners = new Map<string, string>();
-  const claimed = [...byName.values()].flatMap((group) => claimAddresses(group, owners, problems));
+  const vmacNames = new Map<string, string>();
+  const claimed = [...byName.values()]
+    .flatMap((group) => claimAddresses(group, owners, problems))
+    .map((group) => claimVmacName(group, vmacNames, problems));
   const place = ({ name, origin }: Group) =>
     origin === 'file' ? file.listed.indexOf(name) : file.listed.length;
   return {

@@ -18,6 +18,9 @@ export const groupFields = [
   'transport',
   'track_interfaces',
   'garp',
+  'vmac',
+  'strict',
+  'skip_check_adv_addr',
   'checks',
   'notify',
 ] as const;

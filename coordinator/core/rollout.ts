@@ -92,7 +92,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
       ...(group.password === undefined
         ? {}
         : { password: group.password as NonNullable<AssignedInstance['password']> }),
-      ...instanceOptions(group, attachment),
+      ...instanceOptions(group, vrid, attachment),
       peersConfirmed: unconfirmed.length === 0 && byHand.length === 0,
       ...floorOf(group, floors.get(node)),
       ...(drain ? { standAside: drain.force ? 'now' : 'relieved' } : {}),

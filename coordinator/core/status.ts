@@ -311,6 +311,9 @@ const wantedKeys = [
   'addressInterfaces',
   'trackInterfaces',
   'garp',
+  'vmac',
+  'strict',
+  'skipCheckAdvAddr',
   'checksMark',
 ] as const;
 type WantedKey = (typeof wantedKeys)[number] | 'group';

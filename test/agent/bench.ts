@@ -27,8 +27,8 @@ export interface Host {
   readonly log: () => LogLine[];
   /** A file of the state volume. */
   saved(file: string): string;
-  /** Starts init.sh with the agent. */
-  start(env?: Record<string, string>): void;
+  /** Starts init.sh with the agent. @param more capabilities beside its own two, as in "+sys_nice" */
+  start(env?: Record<string, string>, more?: readonly string[]): void;
   /** Host pid of PID 1, of Node, of keepalived's parent and child, of lease.pl. */
   pids(): {
     init: number;
@@ -216,12 +216,13 @@ function createHost(name: string, index: number, program: string, peer: PeerWith
     runDir,
     log: () => lines,
     saved: (file) => readFileSync(join(stateDir, file), 'utf8'),
-    start(env = {}) {
+    start(env = {}, more = []) {
       // /run is a tmpfs of the container: gone with it.
       rmSync(runDir, { recursive: true, force: true });
       const world = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
       // As in the container: nothing but these two capabilities.
-      const capabilities = ['setpriv', '--bounding-set=-all,+net_admin,+net_raw', '--no-new-privs', '--'];
+      const allowed = ['-all', '+net_admin', '+net_raw', ...more].join();
+      const capabilities = ['setpriv', `--bounding-set=${allowed}`, '--no-new-privs', '--'];
       const command = [...world, ...capabilities, 'sh', `${program}/init.sh`];
       child = spawn('nsenter', [...inside(name), ...command], {
         stdio: ['ignore', 'pipe', 'pipe'],

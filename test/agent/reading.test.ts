@@ -100,6 +100,9 @@ describe('the environment', () => {
       [{ AGENT_PORT: '0' }, /AGENT_PORT: found "0"/],
       [{ METRICS_LISTEN: 'x' }, /METRICS_LISTEN/],
       [{ LOG_LEVEL: 'loud' }, /LOG_LEVEL/],
+      [{ VRRP_PRIORITY: '-21' }, /VRRP_PRIORITY: found "-21".*from -20 to 19/],
+      [{ VRRP_RT_PRIORITY: '0' }, /VRRP_RT_PRIORITY: found "0".*from 1 to 99/],
+      [{ VRRP_RT_PRIORITY: '5\nvrrp_strict' }, /VRRP_RT_PRIORITY/],
     ] as const) {
       assert.throws(() => readConfig({ ...env, ...change }), words);
     }

@@ -62,6 +62,16 @@ const cases: Record<string, Instance[]> = {
     }),
   ],
   'gratuitous-arp': [make({ garp: { delay: 2, repeat: 3, refresh: 60, refreshRepeat: 1 } })],
+  'virtual-mac': [make({ vmac: 'vrrp.51', addresses: ['10.0.0.100/32', 'fd00:9::100/128'] })],
+  'virtual-mac-named': [
+    make({
+      addresses: ['10.0.0.100/32', '10.8.0.100/32'],
+      addressInterfaces: { '10.8.0.100/32': 'other' },
+      vmac: 'front',
+      garp: { refresh: 30 },
+    }),
+  ],
+  strict: [make({ transport: 'multicast', strict: true, skipCheckAdvAddr: true, vmac: 'vrrp.51' })],
   'v6-single-member': [make({ source: 'fd00:9::1', peers: [], addresses: ['fd00:9::100/128'] })],
 };
 
@@ -125,10 +135,10 @@ describe('keepalived.conf', () => {
     assert.equal(render(configView([ordered], places)), render(configView([make({})], places)));
   });
 
-  it('never says nopreempt or vrrp_strict, never has an empty peer list, and names the node when the hostname is odd', () => {
+  it('never says nopreempt, nor strict_mode without accept and multicast, never has an empty peer list, and names the node when the hostname is odd', () => {
     for (const instances of Object.values(cases)) {
       const text = render(configView(instances, { ...places, hostname: 'we"b {' }));
-      assert.doesNotMatch(text, /nopreempt|vrrp_strict/);
+      assert.doesNotMatch(text, /nopreempt|vrrp_strict|strict_mode(?!\n {4}accept)/);
       assert.doesNotMatch(text, /unicast_peer \{\s*\}/);
       assert.match(text, new RegExp(`router_id ${places.nodeId}`));
     }
@@ -158,6 +168,7 @@ describe('keepalived.conf', () => {
       { intervalMs: 50 },
       { preempt: false },
       { garp: { delay: 1 } },
+      { vmac: 'vrrp.51' },
     ]) {
       assert.equal(instanceIdentity(make(change)), id);
     }
