@@ -101,8 +101,19 @@ test('an address that never answered keeps no bound', () => {
   assert.equal(judge({ probe: probe(10, 2, { received: 0 }), holders }, { outageMs: 306 }).ok, false);
 });
 
-test('a noisy run is repeated twice at most and counted', async () => {
-  const runs = [21, 40, 25, 1].map((noise) => ({ probe: probe(2, noise), holders }));
+test('noise excuses no more than its limit, and a noisy run that keeps the bound keeps it', () => {
+  assert.deepEqual(verdictOf(326, 400), { ok: true, void: false });
+  assert.deepEqual(verdictOf(327, 400), { ok: false, void: true });
+  assert.deepEqual(verdictOf(327, 20), { ok: false, void: false });
+});
+
+function verdictOf(gapMs: number, controlGapMs: number) {
+  const verdict = judge({ probe: probe(gapMs, controlGapMs), holders }, { outageMs: 306 });
+  return { ok: verdict.ok, void: verdict.void };
+}
+
+test('a noisy run that missed is repeated twice at most and counted', async () => {
+  const runs = [21, 40, 25, 1].map((noise) => ({ probe: probe(noise > 20 ? 30 : 2, noise), holders }));
   let next = 0;
   const verdict = await judged(async () => runs[next++] ?? assert.fail('repeated too often'), {
     outageMs: 5,

@@ -1,9 +1,10 @@
-// The verdict on one step: an outage counts against the bound plus what the control probe missed in the same run.
-// A run on too noisy a machine says nothing; it is repeated, at most twice, and counted.
+// The verdict on one step: an outage counts against the bound plus what the control probe missed in the same run, up to
+// a limit. Noise makes a run worse, never better: beyond the limit a run that keeps the bound keeps it, one that does
+// not says nothing; it is repeated, at most twice, and counted.
 import type { HolderReport } from './holding.ts';
 import type { ProbeReport } from './probe.ts';
 
-/** Above this gap of the control probe a run is void. */
+/** No more of the control probe's gap is excused; above it, a run that missed is void. */
 export const MAX_CONTROL_GAP_MS = 20;
 const MAX_REPEATS = 2;
 
@@ -35,7 +36,7 @@ export interface Verdict {
   readonly holderBefore: string;
   readonly holderAfter: string;
   readonly controlGapMs: number;
-  /** The machine was too noisy, or the capture missed packets: neither good nor bad. */
+  /** Missed on too noisy a machine, or the capture missed packets: neither good nor bad. */
   readonly void: boolean;
 }
 
@@ -45,14 +46,15 @@ export interface RepeatedVerdict extends Verdict {
 }
 
 export function judge({ probe, holders }: Evidence, bound: Bound): Verdict {
-  const isVoid = probe.controlGapMs > MAX_CONTROL_GAP_MS || probe.captureDropped > 0;
-  const inTime = probe.longestGapMs <= bound.outageMs + probe.controlGapMs;
+  const noiseMs = Math.min(probe.controlGapMs, MAX_CONTROL_GAP_MS);
+  const inTime = probe.longestGapMs <= bound.outageMs + noiseMs;
   const complete = bound.lostProbes === undefined || probe.lost <= bound.lostProbes;
-  const single =
-    bound.twoHoldersMs === undefined || holders.twoHoldersMs <= bound.twoHoldersMs + probe.controlGapMs;
+  const single = bound.twoHoldersMs === undefined || holders.twoHoldersMs <= bound.twoHoldersMs + noiseMs;
+  // Without a single answer there was nothing to lose.
+  const kept = probe.received > 0 && inTime && complete && single;
+  const isVoid = probe.captureDropped > 0 || (!kept && probe.controlGapMs > MAX_CONTROL_GAP_MS);
   return {
-    // Without a single answer there was nothing to lose.
-    ok: !isVoid && probe.received > 0 && inTime && complete && single,
+    ok: kept && !isVoid,
     lostProbes: probe.lost,
     probeIntervalMs: probe.intervalMs,
     outageMs: round(probe.longestGapMs),
