@@ -2,6 +2,7 @@
 // changes in an order in which no two sides are active with different values and the address does not leave its holder:
 //
 //   all keep ──nobody possibly active is out of reach──▶ backups hold ──all held──▶ holder leads ──MASTER──▶ backups join
+// Nobody waits where nobody holds and nobody can take over.
 //
 // Stateless, like the whole rollout: which step comes next is read off what the members report to run.
 import type { NodeId } from '../../shared/words.ts';
@@ -25,20 +26,25 @@ export interface AgreementStep {
 
 /**
  * @param members in reach
- * @param outOfReach possibly active, and not able to say what it runs
+ * @param unled possibly active, and not to be led: not able to say what it runs, or leaving with the old values
  */
-export function agreementStep(members: readonly MemberRun[], outOfReach: readonly NodeId[]): AgreementStep {
+export function agreementStep(members: readonly MemberRun[], unled: readonly NodeId[]): AgreementStep {
   const nothing: AgreementStep = { transition: new Map(), waitsFor: [] };
   const old = members.filter(({ running, target }) => running !== undefined && running.agreement !== target);
   if (old.length === 0) return nothing;
   const holder = members.find(({ running }) => running?.state === 'MASTER');
   // The holder has changed: whoever has not can only follow.
   if (holder && !old.includes(holder)) return nothing;
-  if (outOfReach.length > 0) {
-    // A member that is cut off still runs the old values. Changed under its eyes, it would take the address itself.
-    return { transition: all(old, 'keep'), waitsFor: [...outOfReach] };
+  if (unled.length > 0) {
+    // It still runs the old values. Changed under its eyes, it would take the address itself.
+    return { transition: all(old, 'keep'), waitsFor: [...unled] };
   }
-  if (!holder) return nothing;
+  if (!holder) {
+    // Somebody is about to take over. Whoever changes now joins anew, and nobody holds meanwhile.
+    const electable = members.filter(({ running }) => running?.state === 'BACKUP' && !running.paused);
+    if (electable.length === 0) return nothing;
+    return { transition: all(old, 'keep'), waitsFor: electable.map(({ node }) => node) };
+  }
   const others = members.filter(({ node, running }) => node !== holder.node && running !== undefined);
   const active = others.filter(({ running, target }) => running?.agreement !== target || !running.paused);
   if (active.length > 0) {

@@ -70,13 +70,24 @@ export function rollOut(input: RolloutInput): RolloutStep {
     const unconfirmed = peers
       .map((peer) => peer.node)
       .filter((peer) => inReach(agents, peer) && !listsAsPeer(agents, peer, attachment.source, input));
+    // Without an order it would begin with values that the others do not understand yet: their silence proves nothing.
+    if (!transition) {
+      const strangers = peers
+        .map((peer) => peer.node)
+        .filter((peer) => takesPartWithOther(agents, peer, group.name, agreement));
+      unconfirmed.push(...strangers.filter((peer) => !unconfirmed.includes(peer)));
+    }
     const resumed = runningInstance(agents, node, group.name)?.pause === null;
     if (byHand.length > 0 && !resumed) {
       const why = 'the keepalived run by hand there holds the addresses or may take them over; stop it';
       waiting.push({ node, for: byHand, why });
     }
     if (unconfirmed.length > 0 && !resumed) {
-      waiting.push({ node, for: unconfirmed, why: 'they do not list it as peer yet' });
+      waiting.push({
+        node,
+        for: unconfirmed,
+        why: 'they do not list it as peer yet, or not with its values',
+      });
     }
     instances.set(node, {
       group: group.name,
@@ -200,8 +211,11 @@ function agreementChange(
       },
     };
   });
-  const outOfReach = everyone.map(({ node }) => node).filter((node) => !inReach(agents, node));
-  return agreementStep(members, outOfReach);
+  // Out of reach, or on its way out of the group: it runs the old values until it reports that it stopped.
+  const unled = everyone
+    .map(({ node }) => node)
+    .filter((node) => !inReach(agents, node) || !targets.has(node));
+  return agreementStep(members, unled);
 }
 
 export const inReach = (agents: Agents, node: NodeId): boolean => {
@@ -224,6 +238,11 @@ function listsAsPeer(
   const report = agents.get(peer)?.report;
   const willRun = members.some(({ node, priority }) => node === peer && priority !== undefined);
   return !willRun || report?.rejected != null || report?.keepalived.phase === 'backing-off';
+}
+
+function takesPartWithOther(agents: Agents, peer: NodeId, group: string, agreement: string): boolean {
+  const running = inReach(agents, peer) ? runningInstance(agents, peer, group) : undefined;
+  return running !== undefined && running.pause === null && (running.agreement ?? agreement) !== agreement;
 }
 
 /** Members to be, and nodes that run the group now or may do so out of reach; one address each, ordered by node id. */
