@@ -3,7 +3,8 @@ import { confirmedDownLabel } from '../../coordinator/core/confirmed-down.ts';
 import { drainLabel } from '../../coordinator/core/drain.ts';
 import { leadLabel } from '../../coordinator/core/lead.ts';
 import type { Machine } from './machine.ts';
-import { type GroupSpec, nodeId, pairOf, type World } from './world.ts';
+import { type GroupSpec, nodeId, pairOf } from './specs.ts';
+import type { World } from './world.ts';
 
 export interface Act {
   readonly kind: ActKind;

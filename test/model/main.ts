@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { describeFound, search } from './fuzz.ts';
 import { guards } from './guards.ts';
 import { searchWithout } from './mutants.ts';
+import { replayMany, type Verdict } from './replay.ts';
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
 const program = new Command('npm run fuzz --').description(
@@ -58,6 +59,27 @@ program
       if (counterexample) say(`  ${story}`);
       else process.exitCode = 1;
     }
+  });
+
+program
+  .command('replay')
+  .description("hold the model's VRRP against real keepalived in network namespaces")
+  .option('--first <n>', 'seed of the first trace', '1')
+  .option('--traces <n>', 'how many', '50')
+  .option('--width <n>', 'side by side', '6')
+  .action(async (options: { first: string; traces: string; width: string }) => {
+    const seeds = Array.from({ length: Number(options.traces) }, (_, at) => Number(options.first) + at);
+    const verdicts: Verdict[] = [];
+    await replayMany(seeds, Number(options.width), (verdict) => {
+      verdicts.push(verdict);
+      if (verdict.difference !== undefined) say(`trace ${verdict.seed}: ${verdict.difference}`);
+    });
+    const alike = verdicts.filter(({ difference }) => difference === undefined);
+    const raced = alike.filter((verdict) => verdict.raced).length;
+    say(
+      `${alike.length} of ${verdicts.length} traces alike, ${raced} of them by a race; longest lag ${Math.round(Math.max(...verdicts.map(({ lagMs }) => lagMs)))} ms`,
+    );
+    process.exitCode = alike.length === verdicts.length ? 0 : 1;
   });
 
 await program.parseAsync();

@@ -1,8 +1,9 @@
 // When nothing has happened for a while, everything is as groups and labels say.
 import { drainLabel } from '../../coordinator/core/drain.ts';
 import type { Machine } from './machine.ts';
+import type { GroupSpec } from './specs.ts';
 import type { Router } from './vrrp.ts';
-import type { GroupSpec, World } from './world.ts';
+import type { World } from './world.ts';
 
 interface Member {
   readonly machine: Machine;

@@ -1,6 +1,6 @@
 // The whole world of the model: machines on a LAN, Swarm with its managers, agents and coordinators, and everything that
 // can happen to them. What is done to it comes from scenario.ts; what must hold is judged by judge.ts.
-import type { GroupsConfig, SwarmNode } from '../../coordinator/core/snapshot.ts';
+import type { SwarmNode } from '../../coordinator/core/snapshot.ts';
 import type { Log } from '../../shared/io/log.ts';
 import type { NodeId } from '../../shared/words.ts';
 import { type Agent, startAgent } from './agent.ts';
@@ -8,17 +8,9 @@ import { ControlPlane } from './control-plane.ts';
 import { Judge } from './judge.ts';
 import { Machine, type Surroundings } from './machine.ts';
 import { Raft } from './raft.ts';
+import { configOf, type GroupSpec, nodeId, pairOf, swarmNode } from './specs.ts';
 import { randomFrom, VirtualTime } from './virtual-time.ts';
 import type { Advert, Router } from './vrrp.ts';
-
-export interface GroupSpec {
-  readonly name: string;
-  readonly address: string;
-  readonly intervalMs: number;
-  readonly password: string | undefined;
-  readonly routerId: number | undefined;
-  readonly preempt: boolean;
-}
 
 const managerCount = 3;
 
@@ -289,36 +281,4 @@ export class World implements Surroundings {
   agentLives(): Agent[] {
     return [...this.#agents.values()];
   }
-}
-
-export const pairOf = (a: number, b: number): string => `${Math.min(a, b)} ${Math.max(a, b)}`;
-
-export const nodeId = (number: number, life: number): NodeId =>
-  `node${number}life${life}`.padEnd(25, 'x') as NodeId;
-
-function swarmNode({ id, number, address }: Machine, manager: boolean): SwarmNode {
-  return {
-    ...{ id, hostname: `host${number}`, availability: 'active', state: 'ready', leader: number === 1 },
-    ...{ role: manager ? 'manager' : 'worker', addresses: [address], labels: {} },
-  };
-}
-
-function configOf(groups: readonly GroupSpec[], version: number): GroupsConfig {
-  const entries = groups.map(({ name, address, intervalMs, password, routerId, preempt }) => [
-    name,
-    {
-      addresses: [address],
-      interval: `${intervalMs}ms`,
-      ...(password === undefined ? {} : { version: 2, auth: { password } }),
-      ...(routerId === undefined ? {} : { router_id: routerId }),
-      ...(preempt ? {} : { preempt: false }),
-    },
-  ]);
-  return {
-    id: `config${version}`,
-    name: `groups-${version}`,
-    createdAt: `2026-03-01T00:00:00.${String(version % 1000).padStart(3, '0')}Z`,
-    text: JSON.stringify({ groups: Object.fromEntries(entries) }),
-    sha256: `sum of ${version}`,
-  };
 }
