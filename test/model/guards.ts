@@ -43,16 +43,23 @@ export const guards: readonly Guard[] = [
   {
     name: 'R3',
     what: 'a member that leaves is forgotten before it has stopped',
-    file: 'coordinator/core/rollout.ts',
+    file: 'coordinator/core/peers.ts',
     text: 'if (running && inSwarm.has(node)) addresses.set(node, running.source);',
     instead: '',
   },
   {
     name: 'R4',
     what: 'a member out of reach is on no peer list',
-    file: 'coordinator/core/rollout.ts',
+    file: 'coordinator/core/peers.ts',
     text: '.sort(([a], [b]) => a.localeCompare(b))',
     instead: '.filter(([node]) => inReach(agents, node)).sort(([a], [b]) => a.localeCompare(b))',
+  },
+  {
+    name: 'R4-unaware',
+    what: 'a joiner begins although a member out of reach does not list it',
+    file: 'coordinator/core/rollout.ts',
+    text: 'if (unaware.length > 0 && !resumed) {',
+    instead: 'if (unaware.length > 1000 && !resumed) {',
   },
   {
     name: 'R4-empty',
