@@ -160,7 +160,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   /** Follows the rule of who is active. The label on the own node proves quorum before the first assignment. */
   async function followRole(read: Snapshot): Promise<void> {
     const active = activeCoordinator(read);
-    if (active === self && (role === 'standby' || overtaken)) {
+    const again = overtaken && now() - activeSinceMs >= settleMs;
+    if (active === self && (role === 'standby' || again)) {
       try {
         epoch = await swarm.setLabel(self, activeLabel, new Date(now()).toISOString());
       } catch (error) {
@@ -268,7 +269,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       const record = records.get(node);
       if (!record) return;
       records.set(node, reported(record, report, now()));
-      // Another one was active for a while, and this one could not read Swarm meanwhile: it claims the role again.
+      // Another one was active for a while, and this one could not read Swarm meanwhile: it claims the role again, now
+      // and then at most, whatever an agent says.
       const heardEpoch = Math.max(report.applied?.epoch ?? 0, report.rejected?.epoch ?? 0);
       if (epoch !== undefined && heardEpoch > epoch) overtaken = true;
       // Whoever has connected again is told again, also if nothing has changed there.

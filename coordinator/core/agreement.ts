@@ -2,8 +2,6 @@
 // changes in an order in which no two sides are active with different values and the address does not leave its holder:
 //
 //   all keep ──nobody possibly active is out of reach──▶ backups hold ──all held──▶ holder leads ──MASTER──▶ backups join
-// Nobody waits where nobody holds and nobody can take over.
-//
 // Stateless, like the whole rollout: which step comes next is read off what the members report to run.
 import type { NodeId } from '../../shared/words.ts';
 import { fnv1a } from './hash.ts';
@@ -39,12 +37,8 @@ export function agreementStep(members: readonly MemberRun[], unled: readonly Nod
     // It still runs the old values. Changed under its eyes, it would take the address itself.
     return { transition: all(old, 'keep'), waitsFor: [...unled] };
   }
-  if (!holder) {
-    // Somebody is about to take over. Whoever changes now joins anew, and nobody holds meanwhile.
-    const electable = members.filter(({ running }) => running?.state === 'BACKUP' && !running.paused);
-    if (electable.length === 0) return nothing;
-    return { transition: all(old, 'keep'), waitsFor: electable.map(({ node }) => node) };
-  }
+  // A holder that is about to be elected is not waited for: with a stranger on the VRID there never is one.
+  if (!holder) return nothing;
   const others = members.filter(({ node, running }) => node !== holder.node && running !== undefined);
   const active = others.filter(({ running, target }) => running?.agreement !== target || !running.paused);
   if (active.length > 0) {

@@ -118,13 +118,6 @@ export const guards: readonly Guard[] = [
     instead: 'if (epoch !== undefined && heardEpoch > epoch) overtaken = false;',
   },
   {
-    name: 'electable',
-    what: 'members change while one of them is about to take over',
-    file: 'coordinator/core/agreement.ts',
-    text: 'if (electable.length === 0) return nothing;',
-    instead: 'if (electable.length >= 0) return nothing;',
-  },
-  {
     name: 'leaving',
     what: 'the holder changes while a member with the old values still leaves',
     file: 'coordinator/core/rollout.ts',
