@@ -2,6 +2,7 @@
 // changes in an order in which no two sides are active with different values and the address does not leave its holder:
 //
 //   all keep ──nobody possibly active is out of reach──▶ backups hold ──all held──▶ holder leads ──MASTER──▶ backups join
+//
 // Stateless, like the whole rollout: which step comes next is read off what the members report to run.
 import type { NodeId } from '../../shared/words.ts';
 import { fnv1a } from './hash.ts';

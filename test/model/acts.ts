@@ -18,6 +18,8 @@ export interface Act {
 export const groupNames = ['web', 'db'];
 const passwords = [undefined, 'first', 'second'];
 const intervals = [100, 300, 1000];
+/** 56 and 254 are what `web` and `db` get when nobody says anything. */
+const routerIds = [undefined, 61, 56, 254];
 export const priorities = ['100', '110', '120', '90'];
 
 export type Doing = (world: World, a: number, b: number) => string | undefined;
@@ -182,7 +184,7 @@ export const doings = {
     return redefine(world, a, (group) => (group.password ? group : { ...group, intervalMs }));
   },
   routerId: (world, a, b) =>
-    redefine(world, a, (group) => ({ ...group, routerId: b % 4 === 0 ? undefined : 60 + (b % 4) })),
+    redefine(world, a, (group) => ({ ...group, routerId: routerIds[b % routerIds.length] })),
   preempt: (world, a) => redefine(world, a, (group) => ({ ...group, preempt: !group.preempt })),
   define: (world, _, b) => {
     const name = groupNames[b % groupNames.length] ?? 'web';

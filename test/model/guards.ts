@@ -104,13 +104,6 @@ export const guards: readonly Guard[] = [
     instead: 'if (order < -1e9) return false;',
   },
   {
-    name: 'router-ids',
-    what: 'router ids are not learnt back from agents',
-    file: 'coordinator/core/plan.ts',
-    text: 'allocateVrids(groups, learntVrids(agents))',
-    instead: 'allocateVrids([...groups].sort(() => (learntVrids(agents).size > 1 ? 1 : -1)), new Map())',
-  },
-  {
     name: 'overtaken',
     what: 'a coordinator that was replaced for a moment keeps its old epoch',
     file: 'coordinator/coordinator.ts',
