@@ -36,18 +36,6 @@ export function isUnaware({ group, agents }: RolloutInput, peer: NodeId, address
   return !running.peers.some((known) => known.address === address);
 }
 
-/** @param target what the peer is to agree to; undefined for one that leaves */
-export function takesPartWithOther(
-  agents: Agents,
-  peer: NodeId,
-  group: string,
-  target: string | undefined,
-): boolean {
-  const running = inReach(agents, peer) ? runningInstance(agents, peer, group) : undefined;
-  if (running === undefined || running.pause !== null || target === undefined) return false;
-  return (running.agreement ?? target) !== target;
-}
-
 /** Members to be, and nodes that run the group now or may do so out of reach; one address each, ordered by node id. */
 export function possiblyActive({ group, members, agents, known }: RolloutInput): Peer[] {
   const addresses = new Map<NodeId, string>();

@@ -12,7 +12,7 @@ import { type AgreementStep, agreementMark, agreementStep, type Transition } fro
 import type { Group } from './groups.ts';
 import { instanceOptions } from './groups-options.ts';
 import { lookingOn, runByHand } from './looking-on.ts';
-import { inReach, isUnaware, listsAsPeer, possiblyActive, takesPartWithOther } from './peers.ts';
+import { inReach, isUnaware, listsAsPeer, possiblyActive } from './peers.ts';
 import { type Agents, type PlannedMember, runningInstance } from './plan.ts';
 import { stepPriorities } from './priority.ts';
 
@@ -72,13 +72,6 @@ export function rollOut(input: RolloutInput): RolloutStep {
     const unconfirmed = peers
       .map((peer) => peer.node)
       .filter((peer) => inReach(agents, peer) && !listsAsPeer(agents, peer, attachment.source, input));
-    // Without an order it would begin with values that the others do not understand yet: their silence proves nothing.
-    if (!transition) {
-      const strangers = peers
-        .map((peer) => peer.node)
-        .filter((peer) => takesPartWithOther(agents, peer, group.name, targets.get(peer)));
-      unconfirmed.push(...strangers.filter((peer) => !unconfirmed.includes(peer)));
-    }
     const resumed = runningInstance(agents, node, group.name)?.pause === null;
     const unaware = peers
       .map((peer) => peer.node)
@@ -96,7 +89,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
       waiting.push({
         node,
         for: unconfirmed,
-        why: 'they do not list it as peer yet, or not with its values',
+        why: 'they do not list it as peer yet',
       });
     }
     instances.set(node, {

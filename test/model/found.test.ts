@@ -22,4 +22,28 @@ describe('what the search has found', () => {
         { kind: 'healControl', a: 0, b: 0, waitMs: 5000 },
       ],
     }));
+
+  it('a coordinator that was replaced for a moment, and has not seen it, is listened to again', () =>
+    holds({
+      seed: 1,
+      count: 4,
+      acts: [
+        { kind: 'losesQuorum', a: 0, b: 0, waitMs: 1000 },
+        { kind: 'gainsQuorum', a: 0, b: 0, waitMs: 9000 },
+        { kind: 'moveLeader', a: 0, b: 0, waitMs: 0 },
+        { kind: 'leave', a: 2, b: 0, waitMs: 6000 },
+      ],
+    }));
+
+  it('a holder that stays alone changes its router id only when the member that leaves has stopped', () =>
+    holds({
+      seed: 1,
+      count: 4,
+      acts: [
+        { kind: 'join', a: 0, b: 1, waitMs: 1000 },
+        { kind: 'priority', a: 0, b: 2, waitMs: 3000 },
+        { kind: 'leave', a: 3, b: 1, waitMs: 5000 },
+        { kind: 'routerId', a: 1, b: 1, waitMs: 0 },
+      ],
+    }));
 });

@@ -118,13 +118,6 @@ export const guards: readonly Guard[] = [
     instead: '.filter((node) => !inReach(agents, node));',
   },
   {
-    name: 'strangers',
-    what: 'a joiner with values that the others do not have yet believes their silence',
-    file: 'coordinator/core/rollout.ts',
-    text: 'if (!transition) {',
-    instead: 'if (!transition && everyone.length < 0) {',
-  },
-  {
     name: 'resigned',
     what: "the reload gate takes a holder's last advert for a sign of life",
     file: 'agent/core/gate.ts',
