@@ -234,5 +234,7 @@ const masterOf = (machine: Machine, address: string): Router | undefined =>
   machine.routers().find(({ state, config }) => state === 'MASTER' && config.addresses.includes(address));
 
 /** Nobody can take it away but the kernel, or an agent that comes back. */
-const isOrphan = (machine: Machine, address: string): boolean =>
-  masterOf(machine, address) === undefined && machine.leased.has(address);
+const isOrphan = (machine: Machine, address: string): boolean => {
+  const kind = masterOf(machine, address) ? undefined : machine.leased.get(address)?.kind;
+  return kind === 'orphan' || (kind === 'pin' && machine.keepalived === undefined);
+};
