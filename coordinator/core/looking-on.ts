@@ -1,8 +1,8 @@
 // The part of nodes that look on in a rollout: what they are told, and whom they make wait.
 import type { AssignedInstance, Peer } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
-import type { PlannedMember } from './plan.ts';
 import { inReach } from './peers.ts';
+import type { PlannedMember } from './plan.ts';
 import type { RolloutInput } from './rollout.ts';
 
 /**

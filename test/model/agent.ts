@@ -82,6 +82,7 @@ export async function startAgent(deps: AgentDeps, life: Life): Promise<Agent> {
     ...{ log, problems, owned, states, parts, pins, now },
     io: ioOf(machine, around, life, states.readLine),
     history: { crashed: () => undefined },
+    macvlans: { prepare: async () => undefined, settle: async () => undefined },
     onOrders: () => undefined,
     onSays: () => undefined,
     onChange: changed,
@@ -96,7 +97,7 @@ export async function startAgent(deps: AgentDeps, life: Life): Promise<Agent> {
   };
   await keeper.begin(lastRun);
   const applier = createApplier({
-    ...{ config, log, keeper, render: renderView, quarantine, onChange: changed },
+    ...{ config, log, problems, keeper, render: renderView, quarantine, onChange: changed },
     store: {
       // As the schema does: a copy, so that nothing is shared with an earlier life.
       read: <T>(file: string) => structuredClone(machine.disk.get(file)) as T | undefined,
@@ -108,6 +109,8 @@ export async function startAgent(deps: AgentDeps, life: Life): Promise<Agent> {
     test: async () => void (await new Promise((resolve) => setTimeout(resolve, 15))),
     kernel: () => machine.kernel(),
     holds: (group) => states.current().get(group)?.state === 'MASTER',
+    processLines: [],
+    observer: { watch: () => undefined, staysOut: () => false },
   });
   machine.ears = {
     life,
@@ -122,7 +125,7 @@ export async function startAgent(deps: AgentDeps, life: Life): Promise<Agent> {
   const reporter = createReporter(() => {
     const { phase, restarts, running } = keeper.supervise();
     return buildReport({
-      ...{ running, phase, restarts, kernel: machine.kernel(), checks: new Map() },
+      ...{ running, phase, restarts, kernel: machine.kernel(), checks: new Map(), observed: [] },
       interfaces: visibleInterfaces(machine.kernel(), owned.all()),
       idle: applier.idle(),
       rejected: applier.rejected(),

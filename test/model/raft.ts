@@ -72,6 +72,7 @@ export class Raft {
         await answered();
         return this.setLabel(node, key, value);
       },
+      tasks: async () => [],
       watch: () => undefined,
     };
   }
