@@ -15,7 +15,6 @@ import { resolveTransition } from './core/transition.ts';
 import { configView } from './core/view.ts';
 import { type FittedVmac, fitVmac } from './core/vmac.ts';
 import { readRpFilter } from './io/addresses.ts';
-import { testConfig } from './io/config-test.ts';
 import type { Problems } from './io/problems.ts';
 import { AssignmentFile, type StateStore } from './io/state-store.ts';
 import type { RenderConfig } from './io/template.ts';
@@ -45,6 +44,8 @@ export interface ApplierDeps {
   readonly store: StateStore;
   readonly keeper: Keeper;
   readonly render: RenderConfig;
+  /** keepalived's own words against a text, or undefined when it takes it. */
+  readonly test: (text: string) => Promise<string | undefined>;
   readonly quarantine: Quarantine;
   readonly observer: Pick<Observer, 'watch' | 'staysOut'>;
   readonly kernel: () => readonly KernelInterface[];
@@ -141,7 +142,7 @@ export function createApplier(deps: ApplierDeps): Applier {
     const text = render(view);
     const next = createRunConfig({ epoch, counter }, instances, text, nonce);
     const known = keeper.supervise().wanted?.key === next.key;
-    const testing = known ? undefined : testConfig(config.paths.configTest, text);
+    const testing = known ? undefined : deps.test(text);
     // The disk has its time while keepalived reads the candidate.
     if (testing) keep();
     const reason = await testing;

@@ -4,7 +4,7 @@ import type { AssignedInstance } from '../shared/protocol.ts';
 import { addressesOnWire } from './core/anchor.ts';
 import type { PauseEvent } from './core/pause.ts';
 import { agreementOf } from './core/transition.ts';
-import { askAddresses, listenForAdvert } from './io/probe.ts';
+import type { Probe } from './io/probe.ts';
 
 export type EvidenceEvent = Exclude<PauseEvent, { kind: 'rule' }>;
 
@@ -15,6 +15,7 @@ export interface Evidence {
 }
 
 export interface EvidenceDeps {
+  readonly probe: Probe;
   readonly log: Log;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -43,7 +44,7 @@ export function gatherEvidence(first: AssignedInstance, deps: EvidenceDeps): Evi
 
   const listen = () => {
     stopListening();
-    stopListening = listenForAdvert(
+    stopListening = deps.probe.listen(
       instance,
       () => deps.onEvidence({ kind: 'advert' }),
       (why) => deps.onDeaf(why),
@@ -57,7 +58,7 @@ export function gatherEvidence(first: AssignedInstance, deps: EvidenceDeps): Evi
       const up = deps.interfaceUp(asked.interface);
       // Behind another interface that is down there is nobody to collide with; its addresses are not asked for.
       const places = addressesOnWire(asked).filter((placed) => deps.interfaceUp(placed.interface));
-      const answer = up ? await askAddresses(places) : ({ kind: 'unknown', why: 'link down' } as const);
+      const answer = up ? await deps.probe.ask(places) : ({ kind: 'unknown', why: 'link down' } as const);
       if (stopped) return;
       const stale = evidenceKey(asked) !== evidenceKey(instance);
       if (stale || (answer.kind === 'silence' && !deps.interfaceUp(asked.interface))) {

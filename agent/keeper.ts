@@ -1,7 +1,6 @@
 // Runs the supervise machine: carries out its effects on the real keepalived, feeds back what happens to it.
 import type { Log } from '../shared/io/log.ts';
 import type { AssignedInstance } from '../shared/protocol.ts';
-import type { AgentConfig } from './config.ts';
 import { readKeepalivedLine } from './core/keepalived-log.ts';
 import {
   adoptedSupervise,
@@ -13,22 +12,20 @@ import {
 } from './core/supervise.ts';
 import { instanceIdentity } from './core/view.ts';
 import type { HistoryKeeper } from './history.ts';
-import { createDumper, type Dump } from './io/dump.ts';
-import { ensureFifo, openReadWrite, readLines } from './io/fifo.ts';
-import { createKeepalivedProcess } from './io/keepalived-process.ts';
+import type { Dump } from './io/dump.ts';
+import type { KeepalivedIo } from './io/keepalived-io.ts';
 import type { Problems } from './io/problems.ts';
-import { writeWhole } from './io/state-store.ts';
 import { crashProblem, createLastWords } from './last-words.ts';
 import type { Macvlans } from './macvlans.ts';
 import type { OwnedAddresses } from './owned-addresses.ts';
 import type { Parts } from './parts.ts';
 import type { Pins } from './pins.ts';
 import { createReloadGate } from './reload-gate.ts';
-import { createRunConfig, type RunConfig, recordRun } from './run-config.ts';
+import { createRunConfig, type RunConfig } from './run-config.ts';
 import type { VrrpStates } from './vrrp-states.ts';
 
 export interface KeeperDeps {
-  readonly config: AgentConfig;
+  readonly io: KeepalivedIo;
   readonly log: Log;
   readonly problems: Problems;
   readonly owned: OwnedAddresses;
@@ -41,7 +38,6 @@ export interface KeeperDeps {
   readonly onSays: (text: string) => void;
   readonly parts: Parts;
   readonly pins: Pins;
-  readonly jsonSignal: number | null;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly onChange: () => void;
@@ -62,15 +58,14 @@ export interface Keeper {
 const resyncPeriodMs = 30_000;
 
 export function createKeeper(deps: KeeperDeps): Keeper {
-  const { config, log, problems, owned, macvlans, states, history, parts, pins, now } = deps;
-  const { paths } = config;
+  const { io, log, problems, owned, macvlans, states, history, parts, pins, now } = deps;
   let state: Supervise<RunConfig> = initialSupervise();
   let timer: NodeJS.Timeout | undefined;
   let queue: Promise<void> = Promise.resolve();
   let onFinished: () => void = () => undefined;
   const lastWords = createLastWords(log, now);
 
-  const daemon = createKeepalivedProcess(config, {
+  const daemon = io.daemon({
     onLine(line) {
       const { text, meaning } = readKeepalivedLine(line);
       lastWords.hear(text, meaning === 'warning');
@@ -79,7 +74,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     },
     onGone: () => dispatch({ kind: 'gone' }),
   });
-  const dump = createDumper(paths.dump, deps.jsonSignal, (signal) => daemon.signal(signal));
+  const dump = io.dumper((signal) => daemon.signal(signal));
   const gate = createReloadGate({
     dump,
     running: () => state.running?.instances ?? [],
@@ -139,7 +134,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   const enqueueRecord = (current: RunConfig) => {
     queue = queue.then(() => {
       try {
-        if (state.running === current) recordRun(paths, current, true);
+        if (state.running === current) io.record(current, true);
       } catch (error) {
         log.error({ event: 'record-failed', error: String(error) }, 'could not record what runs');
       }
@@ -193,8 +188,8 @@ export function createKeeper(deps: KeeperDeps): Keeper {
 
   const install = (next: RunConfig) => {
     // First the record: a successor of this process must know the configuration that it may find running.
-    recordRun(paths, next, false);
-    writeWhole(paths.config, next.text, true);
+    io.record(next, false);
+    io.install(next.text);
   };
 
   const reload = async (next: RunConfig) => {
@@ -214,7 +209,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   };
 
   const settle = async (settled: RunConfig) => {
-    recordRun(paths, settled, true);
+    io.record(settled, true);
     const groups = new Set(settled.instances.map((instance) => instance.group));
     parts.settled(settled);
     states.keepOnly(groups);
@@ -233,10 +228,9 @@ export function createKeeper(deps: KeeperDeps): Keeper {
 
   return {
     async begin(lastRun) {
-      ensureFifo(paths.notifyFifo);
-      readLines(openReadWrite(paths.notifyFifo), states.readLine, () =>
+      io.readStates(states.readLine, () =>
         log.error({ event: 'fifo-ended' }, 'the notify FIFO ended; states come from dumps alone'),
-      ).unref();
+      );
       if (!daemon.adopt()) return sweep([]);
       // Nothing says with what it runs: then everything it has is new to us, and the next assignment replaces it.
       const found = lastRun ?? { ...createRunConfig({ epoch: 0, counter: 0 }, [], '', 0), key: 'unknown' };

@@ -15,6 +15,7 @@ import { type AgentConfig, readConfig } from './config.ts';
 import { visibleInterfaces } from './core/kernel.ts';
 import { buildReport } from './core/report.ts';
 import { createHandOver } from './hand-over.ts';
+import { testConfig } from './io/config-test.ts';
 import { readKeepalivedVersion } from './io/keepalived-process.ts';
 import { readProcessPriority } from './io/process-priority.ts';
 import { createRenderer } from './io/template.ts';
@@ -67,6 +68,7 @@ async function main(): Promise<void> {
     store,
     keeper,
     render,
+    test: (text) => testConfig(config.paths.configTest, text),
     quarantine,
     observer,
     kernel: kernel.current,

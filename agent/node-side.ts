@@ -12,6 +12,8 @@ import { createHistory, type HistoryKeeper } from './history.ts';
 import { createHoldingWatch, type HoldingWatch } from './holding.ts';
 import { type KernelWatch, watchKernel } from './io/addresses.ts';
 import { jsonSignal } from './io/dump.ts';
+import { createKeepalivedIo } from './io/keepalived-io.ts';
+import { probe } from './io/probe.ts';
 import { createProblems, type Problems } from './io/problems.ts';
 import { createStateStore, type StateStore } from './io/state-store.ts';
 import { createTrackFiles } from './io/track-file.ts';
@@ -78,7 +80,7 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     instances: () => keeper.supervise().loading?.instances,
     onVerdict: (group) => parts.checked(group),
   });
-  const parts = createParts({ files, checks, log, problems, now, wallNow, interfaceUp, onChange });
+  const parts = createParts({ files, checks, probe, log, problems, now, wallNow, interfaceUp, onChange });
   const leases = createLeases(config, { log, problems });
   const owned = createOwnedAddresses(paths.owned, { store, kernel, leases, log });
   const macvlans = createMacvlans(paths.macvlans, { store, kernel, problems, log });
@@ -114,9 +116,9 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
       ({ group }) => states.current().get(group)?.state === 'MASTER',
     );
   const foreign = createForeignHolders({ log, problems, held });
-  const signal = await jsonSignal();
+  const io = createKeepalivedIo(config, await jsonSignal());
   const keeper = createKeeper({
-    config,
+    io,
     log,
     problems,
     owned,
@@ -134,7 +136,6 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     },
     parts,
     pins,
-    jsonSignal: signal,
     now,
     onChange,
   });

@@ -21,6 +21,7 @@ import {
 } from './core/part.ts';
 import { instanceIdentity } from './core/view.ts';
 import { type Evidence, gatherEvidence } from './evidence.ts';
+import type { Probe } from './io/probe.ts';
 import type { Problems } from './io/problems.ts';
 import type { TrackFiles } from './io/track-file.ts';
 
@@ -61,6 +62,7 @@ export interface Orders {
 export interface PartsDeps {
   readonly files: TrackFiles;
   readonly checks: Checks;
+  readonly probe: Probe;
   readonly log: Log;
   readonly problems: Problems;
   readonly now: () => number;
@@ -163,6 +165,7 @@ export function createParts(deps: PartsDeps): Parts {
 
   const gather = (entry: Entry) =>
     gatherEvidence(entry.instance, {
+      probe: deps.probe,
       log,
       now,
       interfaceUp: deps.interfaceUp,

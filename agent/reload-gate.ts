@@ -34,8 +34,9 @@ export function createReloadGate(deps: {
         const router = routers.find((candidate) => candidate.name === instance.group);
         if (!router) return [];
         const { group: name, intervalMs } = instance;
-        const advertsReceived = router.stats['advert_rcvd'] ?? 0;
-        return [{ name, state: router.state, paused: deps.isPaused(name), advertsReceived, intervalMs }];
+        const { advert_rcvd: advertsReceived = 0, pri_zero_rcvd: resignations = 0 } = router.stats;
+        const { state } = router;
+        return [{ name, state, paused: deps.isPaused(name), advertsReceived, resignations, intervalMs }];
       });
   };
 

@@ -77,6 +77,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   let epoch: number | undefined;
   let counter = 0;
   let activeSinceMs = 0;
+  /** An agent runs what a later active coordinator has sent: nobody listens to this one's epoch any more. */
+  let overtaken = false;
   let sent = new Map<NodeId, { content: string; ms: number }>();
   let current: Plan = { assignments: new Map(), groups: [], problems: [] };
   const logProblems = createProblemLog(log);
@@ -158,7 +160,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   /** Follows the rule of who is active. The label on the own node proves quorum before the first assignment. */
   async function followRole(read: Snapshot): Promise<void> {
     const active = activeCoordinator(read);
-    if (active === self && role === 'standby') {
+    const again = overtaken && now() - activeSinceMs >= settleMs;
+    if (active === self && (role === 'standby' || again)) {
       try {
         epoch = await swarm.setLabel(self, activeLabel, new Date(now()).toISOString());
       } catch (error) {
@@ -169,6 +172,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
         return;
       }
       role = 'active';
+      overtaken = false;
       counter = 0;
       activeSinceMs = now();
       sent = new Map();
@@ -265,6 +269,10 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       const record = records.get(node);
       if (!record) return;
       records.set(node, reported(record, report, now()));
+      // Another one was active for a while, and this one could not read Swarm meanwhile: it claims the role again, now
+      // and then at most, whatever an agent says.
+      const heardEpoch = Math.max(report.applied?.epoch ?? 0, report.rejected?.epoch ?? 0);
+      if (epoch !== undefined && heardEpoch > epoch) overtaken = true;
       // Whoever has connected again is told again, also if nothing has changed there.
       const untold = role === 'active' && !sent.has(node);
       if (untold || !plansAlike(record.report, report)) replanSoon();

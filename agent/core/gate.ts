@@ -6,13 +6,15 @@ export interface GateSample {
   readonly name: string;
   readonly state: VrrpState;
   readonly paused: boolean;
-  /** keepalived's own counter. */
+  /** keepalived's own counters; the second counts those that say "I stop" as well. */
   readonly advertsReceived: number;
+  readonly resignations: number;
   readonly intervalMs: number;
 }
 
 interface Heard {
   readonly adverts: number;
+  readonly resignations: number;
   /** End of the sampling period in which the counter last grew; null as long as it has not. */
   readonly grownMs: number | null;
 }
@@ -42,8 +44,10 @@ export function stepGate(gate: Gate, samples: readonly GateSample[], nowMs: numb
   for (const sample of samples) {
     const before = gate.heard.get(sample.name);
     const grown = before !== undefined && sample.advertsReceived > before.adverts;
-    const grownMs = grown ? nowMs : (before?.grownMs ?? null);
-    heard.set(sample.name, { adverts: sample.advertsReceived, grownMs });
+    // The last advert of a holder that stops: its successor counts its skew, and a reload would make it wait anew.
+    const resigned = before !== undefined && sample.resignations > before.resignations;
+    const grownMs = resigned ? null : grown ? nowMs : (before?.grownMs ?? null);
+    heard.set(sample.name, { adverts: sample.advertsReceived, resignations: sample.resignations, grownMs });
     if (sample.state !== 'BACKUP' || sample.paused) continue;
     const fresh = grownMs !== null && nowMs - grownMs <= (patient ? sample.intervalMs : 0);
     if (!fresh) waitingFor.push(sample.name);

@@ -10,6 +10,12 @@ export type Answer =
   | { readonly kind: 'answer'; readonly address: string; readonly mac: string }
   | { readonly kind: 'unknown'; readonly why: string };
 
+export interface Probe {
+  ask(addresses: readonly PlacedAddress[]): Promise<Answer>;
+  /** Waits for the first advert. Returns how to stop waiting. */
+  listen(instance: Listening, onHeard: () => void, onFailed: (why: string) => void): () => void;
+}
+
 /** How many addresses are asked for at once. */
 const width = 32;
 
@@ -99,7 +105,7 @@ while (defined(my $from = recv($raw, my $packet, 65535, 0))) {
 die "receive: $!\n";
 `;
 
-type Listening = Pick<
+export type Listening = Pick<
   Instance,
   'source' | 'peers' | 'vrid' | 'interface' | 'version' | 'intervalMs' | 'password' | 'transport'
 >;
@@ -152,3 +158,5 @@ export function listenForAdvert(
     child?.kill('SIGKILL');
   };
 }
+
+export const probe: Probe = { ask: askAddresses, listen: listenForAdvert };

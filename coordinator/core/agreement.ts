@@ -25,19 +25,20 @@ export interface AgreementStep {
 
 /**
  * @param members in reach
- * @param outOfReach possibly active, and not able to say what it runs
+ * @param unled possibly active, and not to be led: not able to say what it runs, or leaving with the old values
  */
-export function agreementStep(members: readonly MemberRun[], outOfReach: readonly NodeId[]): AgreementStep {
+export function agreementStep(members: readonly MemberRun[], unled: readonly NodeId[]): AgreementStep {
   const nothing: AgreementStep = { transition: new Map(), waitsFor: [] };
   const old = members.filter(({ running, target }) => running !== undefined && running.agreement !== target);
   if (old.length === 0) return nothing;
   const holder = members.find(({ running }) => running?.state === 'MASTER');
   // The holder has changed: whoever has not can only follow.
   if (holder && !old.includes(holder)) return nothing;
-  if (outOfReach.length > 0) {
-    // A member that is cut off still runs the old values. Changed under its eyes, it would take the address itself.
-    return { transition: all(old, 'keep'), waitsFor: [...outOfReach] };
+  if (unled.length > 0) {
+    // It still runs the old values. Changed under its eyes, it would take the address itself.
+    return { transition: all(old, 'keep'), waitsFor: [...unled] };
   }
+  // A holder that is about to be elected is not waited for: with a stranger on the VRID there never is one.
   if (!holder) return nothing;
   const others = members.filter(({ node, running }) => node !== holder.node && running !== undefined);
   const active = others.filter(({ running, target }) => running?.agreement !== target || !running.paused);

@@ -1,8 +1,9 @@
 // The part of nodes that look on in a rollout: what they are told, and whom they make wait.
 import type { AssignedInstance, Peer } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
+import { inReach } from './peers.ts';
 import type { PlannedMember } from './plan.ts';
-import { inReach, type RolloutInput } from './rollout.ts';
+import type { RolloutInput } from './rollout.ts';
 
 /**
  * Nodes that look on and cannot say that no keepalived is left there. It and ours never hear each other, so while one

@@ -1,7 +1,8 @@
 // Plan → the next safe step, per node. Stateless: what has been reached is read off the agents' reports, so a new
 // active coordinator goes on where the old one stopped. Rules (R1 to R5):
 //   R2  what members must agree on changes in order (agreement.ts);
-//   R1  a joiner is told that silence proves absence only when every member in reach lists it as peer;
+//   R1  a joiner is told that silence proves absence only when every member in reach lists it as peer, and is told
+//       nothing while one that is out of reach does not;
 //   R3  a member that leaves stays on everybody's peer list until it reports that it stopped;
 //   R4  peer lists hold every member that may be active, in reach or not;
 //   R5  priorities change in an order that inverts nothing on the way.
@@ -11,6 +12,7 @@ import { type AgreementStep, agreementMark, agreementStep, type Transition } fro
 import type { Group } from './groups.ts';
 import { instanceOptions } from './groups-options.ts';
 import { lookingOn, runByHand } from './looking-on.ts';
+import { inReach, isUnaware, listsAsPeer, possiblyActive } from './peers.ts';
 import { type Agents, type PlannedMember, runningInstance } from './plan.ts';
 import { stepPriorities } from './priority.ts';
 
@@ -71,12 +73,24 @@ export function rollOut(input: RolloutInput): RolloutStep {
       .map((peer) => peer.node)
       .filter((peer) => inReach(agents, peer) && !listsAsPeer(agents, peer, attachment.source, input));
     const resumed = runningInstance(agents, node, group.name)?.pause === null;
+    const unaware = peers
+      .map((peer) => peer.node)
+      .filter((peer) => isUnaware(input, peer, attachment.source));
+    if (unaware.length > 0 && !resumed) {
+      // Cut off from the managers alone it may still hold one day, and this member would never hear it.
+      waiting.push({ node, for: unaware, why: 'they are out of reach and do not list it as peer' });
+      continue;
+    }
     if (byHand.length > 0 && !resumed) {
       const why = 'the keepalived run by hand there holds the addresses or may take them over; stop it';
       waiting.push({ node, for: byHand, why });
     }
     if (unconfirmed.length > 0 && !resumed) {
-      waiting.push({ node, for: unconfirmed, why: 'they do not list it as peer yet' });
+      waiting.push({
+        node,
+        for: unconfirmed,
+        why: 'they do not list it as peer yet',
+      });
     }
     instances.set(node, {
       group: group.name,
@@ -200,50 +214,9 @@ function agreementChange(
       },
     };
   });
-  const outOfReach = everyone.map(({ node }) => node).filter((node) => !inReach(agents, node));
-  return agreementStep(members, outOfReach);
-}
-
-export const inReach = (agents: Agents, node: NodeId): boolean => {
-  const agent = agents.get(node);
-  return agent?.connected === true && agent.report !== undefined;
-};
-
-/**
- * True when `peer` sends its adverts to `address` too, or runs nothing of the group and is not about to: it leaves the
- * group, or its keepalived does not take the assignment (then it begins paused once it does).
- */
-function listsAsPeer(
-  agents: Agents,
-  peer: NodeId,
-  address: string,
-  { group, members }: RolloutInput,
-): boolean {
-  const running = runningInstance(agents, peer, group.name);
-  if (running) return running.peers.some((known) => known.address === address);
-  const report = agents.get(peer)?.report;
-  const willRun = members.some(({ node, priority }) => node === peer && priority !== undefined);
-  return !willRun || report?.rejected != null || report?.keepalived.phase === 'backing-off';
-}
-
-/** Members to be, and nodes that run the group now or may do so out of reach; one address each, ordered by node id. */
-function possiblyActive({ group, members, agents, known }: RolloutInput): Peer[] {
-  const addresses = new Map<NodeId, string>();
-  const inSwarm = new Set(known);
-  for (const [, { report }] of agents) {
-    // What others send adverts to: the only trace of a node that this coordinator has not heard itself.
-    for (const peer of report?.instances.find((instance) => instance.group === group.name)?.peers ?? []) {
-      if (inSwarm.has(peer.node) && !inReach(agents, peer.node)) addresses.set(peer.node, peer.address);
-    }
-  }
-  for (const node of agents.keys()) {
-    const running = runningInstance(agents, node, group.name);
-    if (running && inSwarm.has(node)) addresses.set(node, running.source);
-  }
-  for (const { node, attachment, priority } of members) {
-    if (attachment && priority !== undefined && inSwarm.has(node)) addresses.set(node, attachment.source);
-  }
-  return [...addresses]
-    .sort(([a], [b]) => a.localeCompare(b))
-    .map(([node, address]) => ({ node, address: address as Peer['address'] }));
+  // Out of reach, or on its way out of the group: it runs the old values until it reports that it stopped.
+  const unled = everyone
+    .map(({ node }) => node)
+    .filter((node) => !inReach(agents, node) || !targets.has(node));
+  return agreementStep(members, unled);
 }

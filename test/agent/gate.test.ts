@@ -8,6 +8,7 @@ const backup = (advertsReceived: number, change: Partial<GateSample> = {}): Gate
   state: 'BACKUP',
   paused: false,
   advertsReceived,
+  resignations: 0,
   intervalMs: 100,
   ...change,
 });
@@ -38,6 +39,16 @@ describe('the reload gate', () => {
 
   it('stays shut while the holder is dying, and opens when this node has become MASTER', () => {
     assert.deepEqual(opens([backup(7)], [backup(7)], [backup(7, { state: 'MASTER' })]), [false, false, true]);
+  });
+
+  it('does not take the last advert of a holder that stops for a sign of life', () => {
+    const resigned = (adverts: number) => backup(adverts, { resignations: 1 });
+    assert.deepEqual(opens([backup(7)], [resigned(9)], [resigned(9)], [resigned(10)]), [
+      false,
+      false,
+      false,
+      true,
+    ]);
   });
 
   it('wants every backup to have heard its holder within the same period', () => {

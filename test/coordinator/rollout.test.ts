@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Agents } from '../../coordinator/core/plan.ts';
-import type { AssignedInstance } from '../../shared/protocol.ts';
+import type { AssignedInstance, Report } from '../../shared/protocol.ts';
 import { connected, id, ip, member, node, plan, report, running, snapshot } from './world.ts';
 
 const nodes = [member(1, '120'), member(2, '110'), member(3, '100')];
@@ -38,6 +38,18 @@ describe('a joiner (R1)', () => {
   it('shows for whom it waits, and why', () => {
     const [group] = plan(snapshot(nodes), joining([1])).groups;
     assert.deepEqual(group?.waiting, [{ node: id(3), for: [id(2)], why: 'they do not list it as peer yet' }]);
+  });
+
+  it('is assigned nothing while a member that is out of reach is known not to list it', () => {
+    const agents = new Map(joining([1]));
+    const cutOff = (report: Report | undefined) => new Map(agents).set(id(2), { connected: false, report });
+    const unaware = plan(snapshot(nodes), cutOff(agents.get(id(2))?.report));
+    assert.deepEqual(unaware.assignments.get(id(3)), []);
+    assert.deepEqual(unaware.groups[0]?.waiting, [
+      { node: id(3), for: [id(2)], why: 'they are out of reach and do not list it as peer' },
+    ]);
+    const aware = plan(snapshot(nodes), cutOff(joining([1, 2]).get(id(2))?.report));
+    assert.equal(aware.assignments.get(id(3))?.length, 1);
   });
 
   it('waits for members that are about to start, but not for one whose keepalived refuses the assignment', () => {

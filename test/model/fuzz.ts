@@ -1,0 +1,68 @@
+// Searches for scenarios that break the promise: random acts, and what is found is shrunk to what is needed.
+import fc from 'fast-check';
+import { actKinds } from './acts.ts';
+import { play, type Scenario } from './scenario.ts';
+
+const waits = [0, 5, 30, 100, 300, 600, 1000, 1500, 2500, 8000];
+
+const act = fc.record({
+  kind: fc.constantFrom(...actKinds),
+  a: fc.nat(11),
+  b: fc.nat(11),
+  waitMs: fc.constantFrom(...waits),
+});
+
+export const scenarios = (mostActs: number): fc.Arbitrary<Scenario> =>
+  fc.record({
+    seed: fc.nat(1_000_000),
+    count: fc.integer({ min: 3, max: 5 }),
+    acts: fc.array(act, { minLength: Math.min(8, mostActs), maxLength: mostActs, size: 'max' }),
+    leaveOff: fc.boolean(),
+  });
+
+export interface Search {
+  readonly seed: number;
+  readonly runs: number;
+  readonly mostActs: number;
+  /** After this, what has been shrunk so far counts. */
+  readonly limitMs: number;
+}
+
+export interface Found {
+  readonly runs: number;
+  readonly steps: number;
+  readonly acts: number;
+  readonly virtualMs: number;
+  /** Undefined: nothing was found. */
+  readonly counterexample: { readonly scenario: Scenario; readonly violation: string } | undefined;
+}
+
+export async function search({ seed, runs, mostActs, limitMs }: Search): Promise<Found> {
+  const sum = { steps: 0, acts: 0, virtualMs: 0, runs: 0 };
+  let smallest: Found['counterexample'];
+  const beganMs = performance.now();
+  const property = fc.asyncProperty(scenarios(mostActs), async (scenario) => {
+    // Past the limit nothing more is tried: fast-check ends with what it has.
+    if (performance.now() - beganMs > limitMs) return true;
+    const { violations, steps, acts, virtualMs } = await play(scenario);
+    sum.runs += 1;
+    sum.steps += steps;
+    sum.acts += acts;
+    sum.virtualMs += virtualMs;
+    const [violation] = violations;
+    if (violation === undefined) return true;
+    smallest = { scenario, violation };
+    return false;
+  });
+  await fc.check(property, { seed, numRuns: runs });
+  return { ...sum, counterexample: smallest };
+}
+
+/** For people: how to play it again, and what it does. */
+export async function describeFound({
+  scenario,
+  violation,
+}: NonNullable<Found['counterexample']>): Promise<string> {
+  const { story } = await play(scenario);
+  return [violation, `scenario: ${JSON.stringify(scenario)}`, 'story:', ...story].join('\n  ');
+}

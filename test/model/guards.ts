@@ -1,0 +1,127 @@
+// The guards that the model must miss when they are gone: for each a change of the product's text that takes it away.
+// mutants.ts plays them in throwaway copies.
+
+export interface Guard {
+  readonly name: string;
+  /** Without it … */
+  readonly what: string;
+  readonly file: string;
+  /** Must be found exactly once. */
+  readonly text: string;
+  readonly instead: string;
+}
+
+export const guards: readonly Guard[] = [
+  {
+    name: 'R1',
+    what: 'a joiner takes part at once',
+    file: 'agent/core/part.ts',
+    text: "return part.pause.phase === 'active' ? 'active' : 'joining';",
+    instead: "return 'active';",
+  },
+  {
+    name: 'R1-confirmed',
+    what: 'silence proves absence although nobody lists the joiner',
+    file: 'agent/core/pause.ts',
+    text: 'if (rule.peersConfirmed && silentMs',
+    instead: 'if (silentMs',
+  },
+  {
+    name: 'R2',
+    what: 'what members agree on changes without an order',
+    file: 'coordinator/core/agreement.ts',
+    text: 'if (old.length === 0) return nothing;',
+    instead: 'if (old.length >= 0) return nothing;',
+  },
+  {
+    name: 'R2-unled',
+    what: 'a change does not wait for members out of reach or leaving',
+    file: 'coordinator/core/agreement.ts',
+    text: 'if (unled.length > 0) {',
+    instead: 'if (unled.length > 1000) {',
+  },
+  {
+    name: 'R3',
+    what: 'a member that leaves is forgotten before it has stopped',
+    file: 'coordinator/core/peers.ts',
+    text: 'if (running && inSwarm.has(node)) addresses.set(node, running.source);',
+    instead: '',
+  },
+  {
+    name: 'R4',
+    what: 'a member out of reach is on no peer list',
+    file: 'coordinator/core/peers.ts',
+    text: '.sort(([a], [b]) => a.localeCompare(b))',
+    instead: '.filter(([node]) => inReach(agents, node)).sort(([a], [b]) => a.localeCompare(b))',
+  },
+  {
+    name: 'R4-unaware',
+    what: 'a joiner begins although a member out of reach does not list it',
+    file: 'coordinator/core/rollout.ts',
+    text: 'if (unaware.length > 0 && !resumed) {',
+    instead: 'if (unaware.length > 1000 && !resumed) {',
+  },
+  {
+    name: 'R4-empty',
+    what: 'a member alone is rendered without peers',
+    file: 'agent/core/view.ts',
+    text: 'peers: multicast ? null : peers.length > 0 ? peers : [placeholderPeer[family]],',
+    instead: 'peers: multicast || placeholderPeer[family] === undefined ? null : peers,',
+  },
+  {
+    name: 'R5',
+    what: 'equal labels give equal priorities',
+    file: 'coordinator/core/priority.ts',
+    text: 'Math.min(above - 1, wanted + shift)',
+    instead: 'Math.min(above, wanted + shift)',
+  },
+  {
+    name: 'R7',
+    what: 'a hold does not end by itself',
+    file: 'agent/core/part.ts',
+    text: "return part.holdUntilMs !== null && nowMs < part.holdUntilMs ? 'held' : 'joining';",
+    instead: "return part.terms.hold !== null || nowMs < 0 ? 'held' : 'joining';",
+  },
+  {
+    name: 'R8',
+    what: 'the reload gate is always open',
+    file: 'agent/core/gate.ts',
+    text: 'open: waitingFor.length === 0 || expired,',
+    instead: 'open: waitingFor.length >= 0 || expired,',
+  },
+  {
+    name: 'R8-text',
+    what: 'every assignment reloads',
+    file: 'agent/core/supervise.ts',
+    text: 'if (running && wanted.key === running.key) {',
+    instead: 'if (running && wanted === running) {',
+  },
+  {
+    name: 'generation',
+    what: 'an agent takes older assignments',
+    file: 'agent/applier.ts',
+    text: 'if (order < 0) return false;',
+    instead: 'if (order < -1e9) return false;',
+  },
+  {
+    name: 'overtaken',
+    what: 'a coordinator that was replaced for a moment keeps its old epoch',
+    file: 'coordinator/coordinator.ts',
+    text: 'if (epoch !== undefined && heardEpoch > epoch) overtaken = true;',
+    instead: 'if (epoch !== undefined && heardEpoch > epoch) overtaken = false;',
+  },
+  {
+    name: 'leaving',
+    what: 'the holder changes while a member with the old values still leaves',
+    file: 'coordinator/core/rollout.ts',
+    text: '.filter((node) => !inReach(agents, node) || !targets.has(node));',
+    instead: '.filter((node) => !inReach(agents, node));',
+  },
+  {
+    name: 'resigned',
+    what: "the reload gate takes a holder's last advert for a sign of life",
+    file: 'agent/core/gate.ts',
+    text: 'const grownMs = resigned ? null : grown',
+    instead: 'const grownMs = resigned && nowMs < 0 ? null : grown',
+  },
+];

@@ -1,0 +1,240 @@
+// What must hold in the model at every moment: the promise (one holder, never two that hear each other, none only within
+// VRRP's bound) and the rules behind it. A condition that may last for a while is a violation once it lasts longer.
+import { confirmedDownLabel } from '../../coordinator/core/confirmed-down.ts';
+import { compareGenerations, type Generation } from '../../shared/protocol.ts';
+import { holdLimitMs, masterDownMs } from '../../shared/timers.ts';
+import { readConfig } from './keepalived.ts';
+import type { Machine } from './machine.ts';
+import { identityOf, type Router, type RouterConfig } from './vrrp.ts';
+import type { World } from './world.ts';
+
+interface Condition {
+  readonly key: string;
+  readonly limitMs: number;
+  readonly words: string;
+}
+
+/** A frame's way on the LAN, and keepalived's own time, rounded up. */
+const slackMs = 80;
+/** Only a coordinator can end it, once it reaches both. */
+const outsideMs = 30_000;
+/** The longest lease of an address that nobody looks after, and how late the kernel may be. */
+const orphanMs = 6_000;
+
+export class Judge {
+  dirty = true;
+  readonly violations: string[] = [];
+  reloads = 0;
+  readonly #world: World;
+  readonly #since = new Map<string, { ms: number; limitMs: number }>();
+  #current: Condition[] = [];
+  #partedMs = -1;
+  #agreedMs = 0;
+  readonly #accepted = new Map<string, Generation & { atMs: number }>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  violated(words: string): void {
+    const text = `${(this.#world.time.nowMs / 1000).toFixed(3)} ${words}`;
+    this.#world.story.push(`!!! ${text}`);
+    if (this.violations.length < 5) this.violations.push(text);
+  }
+
+  /** Before time goes on. */
+  look(): void {
+    const { nowMs } = this.#world.time;
+    if (this.#current.some(({ key }) => this.#isOver(key, nowMs))) {
+      // Not everything that ends a condition announces itself.
+      this.dirty = true;
+    }
+    if (this.dirty) {
+      this.dirty = false;
+      this.#watchParting();
+      this.#current = this.#conditions();
+      const keys = new Set(this.#current.map(({ key }) => key));
+      for (const key of this.#since.keys()) if (!keys.has(key)) this.#since.delete(key);
+      for (const { key, limitMs } of this.#current) {
+        const known = this.#since.get(key);
+        // What excuses a condition excuses it until it ends.
+        this.#since.set(key, { ms: known?.ms ?? nowMs, limitMs: Math.max(limitMs, known?.limitMs ?? 0) });
+      }
+    }
+    for (const { key, words } of this.#current) {
+      const since = this.#since.get(key);
+      if (!since || !this.#isOver(key, nowMs)) continue;
+      this.violated(`${words} for ${Math.round(nowMs - since.ms)} ms, allowed ${Math.round(since.limitMs)}`);
+      this.#since.set(key, { ms: nowMs, limitMs: Number.POSITIVE_INFINITY });
+    }
+  }
+
+  #isOver(key: string, nowMs: number): boolean {
+    const since = this.#since.get(key);
+    return since !== undefined && nowMs - since.ms > since.limitMs;
+  }
+
+  #conditions(): Condition[] {
+    return [...this.#two(), ...this.#none(), ...this.#held(), ...this.#empty()];
+  }
+
+  /** Two holders that hear each other. */
+  *#two(): Iterable<Condition> {
+    const { machines } = this.#world;
+    const holding = machines.flatMap((machine) => machine.held().map((address) => ({ machine, address })));
+    for (const [at, one] of holding.entries()) {
+      for (const other of holding.slice(at + 1)) {
+        if (one.address !== other.address || !this.#hearEachOther(one.machine, other.machine)) continue;
+        const orphan = [one, other].some(({ machine, address }) => isOrphan(machine, address));
+        const intervals = [one, other].flatMap(
+          ({ machine, address }) => masterOf(machine, address)?.config.intervalMs ?? 0,
+        );
+        yield {
+          key: `two ${one.address} ${one.machine.number} ${other.machine.number}`,
+          limitMs: orphan
+            ? orphanMs
+            : this.#partedWhileChanging() || this.#vouchedFor(one.machine, other.machine)
+              ? outsideMs
+              : Math.max(...intervals) + slackMs,
+          words: `${one.address} is held by ${one.machine.number} and ${other.machine.number}, which hear each other,`,
+        };
+      }
+    }
+  }
+
+  /** It came back against the operator's word, and no coordinator has heard it yet. */
+  #vouchedFor(...machines: Machine[]): boolean {
+    return machines.some(({ id }) => this.#world.raft.node(id)?.labels[confirmedDownLabel] !== undefined);
+  }
+
+  /** A LAN that was parted while members did not agree: see ARCHITECTURE.md, known limits. */
+  #partedWhileChanging(): boolean {
+    return this.#partedMs > this.#agreedMs;
+  }
+
+  #watchParting(): void {
+    const { machines, lanCuts, time } = this.#world;
+    if (lanCuts.size > 0 || machines.some(({ linkUp }) => !linkUp)) this.#partedMs = time.nowMs;
+    const spoken = new Map<string, string>();
+    const agree = machines.every((machine) =>
+      machine.routers().every(({ config: { name, vrid, version, password } }) => {
+        const text = JSON.stringify([vrid, version, password]);
+        if (!spoken.has(name)) spoken.set(name, text);
+        return spoken.get(name) === text;
+      }),
+    );
+    if (agree) this.#agreedMs = time.nowMs;
+  }
+
+  /** What hears adverts may miss some of them, by a fault of the scenario. */
+  #hearEachOther(a: Machine, b: Machine): boolean {
+    const { swallowed } = this.#world;
+    const deaf = (machine: Machine) => (swallowed.get(machine.number) ?? 0) > 0;
+    return this.#world.hears(a, b) && this.#world.hears(b, a) && !deaf(a) && !deaf(b);
+  }
+
+  /** A member could hold, nobody whom it hears does. */
+  *#none(): Iterable<Condition> {
+    const { machines } = this.#world;
+    for (const machine of machines) {
+      for (const router of machine.routers()) {
+        if (router.state !== 'BACKUP') continue;
+        const [address = ''] = router.config.addresses;
+        if (
+          machines.some(
+            (other) =>
+              (other === machine || this.#world.hears(other, machine)) && other.held().includes(address),
+          )
+        )
+          continue;
+        const { version, intervalMs } = router.config;
+        const paceMs = Math.max(intervalMs, router.masterIntervalMs);
+        yield {
+          key: `none ${address} ${machine.number}`,
+          limitMs: masterDownMs(version, paceMs, 1) + 2 * paceMs + 4 * slackMs,
+          words: `${address} is held by nobody, though ${machine.number} takes part,`,
+        };
+      }
+    }
+  }
+
+  /** Rule R7: a hold ends by itself. */
+  *#held(): Iterable<Condition> {
+    for (const machine of this.#world.machines) {
+      const agent = this.#world.agentOf(machine);
+      if (!agent?.parts) continue;
+      for (const [group, pause] of agent.parts.current()) {
+        if (pause.reason !== 'transition') continue;
+        const router = machine.routers().find(({ config }) => config.name === group);
+        if (!router) continue;
+        const order = this.#accepted.get(machine.id)?.atMs ?? 0;
+        yield {
+          key: `held ${group} ${machine.number} ${order}`,
+          limitMs: holdLimitMs(router.config.version, Math.max(1000, router.config.intervalMs)) + 1000,
+          words: `${group} on ${machine.number} is held back by one order`,
+        };
+      }
+    }
+  }
+
+  /** Rule R4: an empty list would be multicast. */
+  *#empty(): Iterable<Condition> {
+    for (const machine of this.#world.machines) {
+      for (const { config, state } of machine.routers()) {
+        if (config.peers !== null || state === 'FAULT') continue;
+        const words = `${config.name} on ${machine.number} takes part without peers`;
+        yield { key: words, limitMs: 0, words };
+      }
+    }
+  }
+
+  /** An assignment that an agent has taken. */
+  accepted({ id, number }: Machine, { epoch, counter }: Generation): void {
+    const known = this.#accepted.get(id);
+    if (known && compareGenerations({ epoch, counter }, known) < 0) {
+      this.violated(`agent ${number} goes back from ${known.epoch}.${known.counter} to ${epoch}.${counter}`);
+    }
+    if (!known || compareGenerations({ epoch, counter }, known) > 0) {
+      this.#accepted.set(id, { epoch, counter, atMs: this.#world.time.nowMs });
+    }
+    this.dirty = true;
+  }
+
+  /** Rule R8. */
+  reloaded(machine: Machine, before: string, after: string): void {
+    this.reloads += 1;
+    const { nowMs } = this.#world.time;
+    const agent = this.#world.agentOf(machine);
+    if (before === after && agent?.life.bornMs !== undefined && nowMs - agent.life.bornMs > 20_000) {
+      this.violated(`keepalived on ${machine.number} is reloaded without a change`);
+    }
+    const keyOf = (config: RouterConfig) => `${config.name} ${identityOf(config)}`;
+    const kept = new Set(readConfig(after).map(keyOf));
+    for (const router of machine.routers()) {
+      if (router.state !== 'BACKUP' || !kept.has(keyOf(router.config))) continue;
+      const silentMs = nowMs - router.lastAdvertMs;
+      if (silentMs > router.masterIntervalMs + 450) {
+        this.violated(
+          `${identityOf(router.config)} on ${machine.number} is reloaded as a backup that has heard nobody for ${Math.round(silentMs)} ms`,
+        );
+      } else if (router.resigned && silentMs > 50) {
+        this.violated(
+          `${router.config.name} on ${machine.number} is reloaded just when its holder has resigned`,
+        );
+      }
+    }
+  }
+
+  redefined(): void {
+    this.dirty = true;
+  }
+}
+
+const masterOf = (machine: Machine, address: string): Router | undefined =>
+  machine.routers().find(({ state, config }) => state === 'MASTER' && config.addresses.includes(address));
+
+/** Nobody can take it away but the kernel, or an agent that comes back. */
+const isOrphan = (machine: Machine, address: string): boolean => {
+  const kind = masterOf(machine, address) ? undefined : machine.leased.get(address)?.kind;
+  return kind === 'orphan' || (kind === 'pin' && machine.keepalived === undefined);
+};

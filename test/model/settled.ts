@@ -1,0 +1,79 @@
+// When nothing has happened for a while, everything is as groups and labels say.
+import { drainLabel } from '../../coordinator/core/drain.ts';
+import type { Machine } from './machine.ts';
+import type { GroupSpec } from './specs.ts';
+import type { Router } from './vrrp.ts';
+import type { World } from './world.ts';
+
+interface Member {
+  readonly machine: Machine;
+  readonly router: Router | undefined;
+  readonly drained: boolean;
+  readonly reason: string | undefined;
+}
+
+/** What is not as it should be, in words. */
+export function settledFaults(world: World): string[] {
+  const faults: string[] = [];
+  const complete = world.machines.every(({ powered }) => powered);
+  for (const group of world.groups) faults.push(...groupFaults(world, group, complete));
+  for (const machine of world.machines) {
+    for (const { config } of machine.routers()) {
+      if (!isMember(world, machine, config.name)) faults.push(`${machine.number} still runs ${config.name}`);
+    }
+  }
+  return faults;
+}
+
+const isMember = (world: World, { id }: Machine, group: string): boolean =>
+  world.groups.some(({ name }) => name === group) &&
+  (world.raft.node(id)?.labels['swarm-vip.groups'] ?? '').split(',').includes(group);
+
+function* groupFaults(world: World, { name, address }: GroupSpec, complete: boolean): Iterable<string> {
+  const members = world.machines
+    .filter((machine) => machine.powered && isMember(world, machine, name))
+    .map((machine): Member => {
+      const router = machine.routers().find(({ config }) => config.name === name);
+      const drained = world.raft.node(machine.id)?.labels[drainLabel] !== undefined;
+      const reason = world.agentOf(machine)?.parts?.current().get(name)?.reason;
+      return { machine, router, drained, reason };
+    });
+  const able = members.filter(({ drained, reason }) => !drained && reason !== 'check');
+  const holders = world.machines.filter((machine) => machine.held().includes(address));
+  const names = holders.map(({ number }) => number).join(' and ');
+  if (holders.length > 1) yield `${name} is held by ${names}`;
+  if (able.length === 0) return;
+  if (holders.length === 0)
+    yield `${name} is held by nobody, though ${able.map(({ machine }) => machine.number)} could`;
+  const holder = members.find(({ machine }) => machine === holders[0]);
+  if (holder?.drained) yield `${name} is held by ${names}, which is drained`;
+  if (!complete) return;
+  for (const { machine, router, reason, drained } of members) {
+    if (!router) yield `${machine.number} does not run ${name}`;
+    else if (router.paused !== (drained || reason === 'check'))
+      yield `${name} on ${machine.number} is paused: ${reason}`;
+    for (const other of members) {
+      if (!router || other.machine === machine || !other.router) continue;
+      const { config } = router;
+      const theirs = other.router.config;
+      if (!config.peers?.includes(other.machine.address)) {
+        yield `${name} on ${machine.number} does not list ${other.machine.number}`;
+      }
+      if (config.priority === theirs.priority) {
+        yield `${name} has priority ${config.priority} on ${machine.number} and ${other.machine.number}`;
+      }
+      if (
+        config.vrid !== theirs.vrid ||
+        config.password !== theirs.password ||
+        config.intervalMs !== theirs.intervalMs
+      ) {
+        yield `${machine.number} and ${other.machine.number} do not agree on ${name}`;
+      }
+    }
+  }
+  const spec = world.groups.find((each) => each.name === name);
+  const best = [...able].sort((a, b) => (b.router?.effective ?? 0) - (a.router?.effective ?? 0))[0];
+  if (spec?.preempt && holder && best && holder.machine !== best.machine) {
+    yield `${name} is held by ${names}, not by ${best.machine.number}, which has the highest priority`;
+  }
+}

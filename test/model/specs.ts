@@ -1,0 +1,45 @@
+// How the model's groups and nodes look in Swarm.
+import type { GroupsConfig, SwarmNode } from '../../coordinator/core/snapshot.ts';
+import type { NodeId } from '../../shared/words.ts';
+import type { Machine } from './machine.ts';
+
+export interface GroupSpec {
+  readonly name: string;
+  readonly address: string;
+  readonly intervalMs: number;
+  readonly password: string | undefined;
+  readonly routerId: number | undefined;
+  readonly preempt: boolean;
+}
+
+export const pairOf = (a: number, b: number): string => `${Math.min(a, b)} ${Math.max(a, b)}`;
+
+export const nodeId = (number: number, life: number): NodeId =>
+  `node${number}life${life}`.padEnd(25, 'x') as NodeId;
+
+export function swarmNode({ id, number, address }: Machine, manager: boolean): SwarmNode {
+  return {
+    ...{ id, hostname: `host${number}`, availability: 'active', state: 'ready', leader: number === 1 },
+    ...{ role: manager ? 'manager' : 'worker', addresses: [address], labels: {} },
+  };
+}
+
+export function configOf(groups: readonly GroupSpec[], version: number): GroupsConfig {
+  const entries = groups.map(({ name, address, intervalMs, password, routerId, preempt }) => [
+    name,
+    {
+      addresses: [address],
+      interval: `${intervalMs}ms`,
+      ...(password === undefined ? {} : { version: 2, auth: { password } }),
+      ...(routerId === undefined ? {} : { router_id: routerId }),
+      ...(preempt ? {} : { preempt: false }),
+    },
+  ]);
+  return {
+    id: `config${version}`,
+    name: `groups-${version}`,
+    createdAt: `2026-03-01T00:00:00.${String(version % 1000).padStart(3, '0')}Z`,
+    text: JSON.stringify({ groups: Object.fromEntries(entries) }),
+    sha256: `sum of ${version}`,
+  };
+}
