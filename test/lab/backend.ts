@@ -20,8 +20,7 @@ export async function startBackend(lab: LabNames, node: string): Promise<void> {
   if (backendsOf(lab, node).length === 0) {
     const command = inNamespace(lab, node, [process.execPath, '-e', SERVER]);
     await startInCgroup(lab, node, command, `${nodeDir(lab, node)}/backend.log`);
-  }
-  signalBackend(lab, node, 'SIGCONT');
+  } else signalBackend(lab, node, 'SIGCONT');
   const ask = `fetch('http://127.0.0.1:${BACKEND_PORT}').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))`;
   await until(
     `the backend of ${node}`,
