@@ -70,6 +70,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const { self, log, now, swarm } = deps;
   const records = new Map<NodeId, AgentRecord>();
   const past: Map<NodeId, readonly StateTransition[]> = new Map();
+  /** Made from `past`, host names and addresses; dropped when one of them may have changed. */
+  let told: HistoryDocument | undefined;
   let snapshot: Snapshot | undefined;
   let snapshotMs = 0;
   let snapshotError: string | undefined;
@@ -198,6 +200,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       if (record.connected || read.nodes.some(({ id }) => id === node)) continue;
       records.delete(node);
       past.delete(node);
+      told = undefined;
     }
   }
 
@@ -219,6 +222,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       try {
         const read = await swarm.snapshot();
         if (snapshotError !== undefined) log.info({ event: 'swarm-readable' }, 'Swarm can be read again');
+        if (hostnames(read) !== (snapshot && hostnames(snapshot))) told = undefined;
         snapshot = read;
         snapshotMs = now();
         snapshotError = undefined;
@@ -273,6 +277,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       // and then at most, whatever an agent says.
       const heardEpoch = Math.max(report.applied?.epoch ?? 0, report.rejected?.epoch ?? 0);
       if (epoch !== undefined && heardEpoch > epoch) overtaken = true;
+      if (!record.report) told = undefined;
       // Whoever has connected again is told again, also if nothing has changed there.
       const untold = role === 'active' && !sent.has(node);
       if (untold || !plansAlike(record.report, report)) replanSoon();
@@ -280,6 +285,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
 
     remember(node, transitions) {
       past.set(node, merged(past.get(node) ?? [], transitions));
+      told = undefined;
     },
 
     gone(node) {
@@ -290,7 +296,10 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       replanSoon();
     },
 
-    history: () => snapshot && historyDocument(past, snapshot, records),
+    history() {
+      if (snapshot) told ??= historyDocument(past, snapshot, records);
+      return told;
+    },
     snapshot: () => snapshot,
     assignment: (node) => current.assignments.get(node),
     preview(file, node) {
@@ -320,3 +329,6 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     },
   };
 }
+
+const hostnames = ({ nodes }: Snapshot): string =>
+  nodes.map(({ id, hostname }) => `${id} ${hostname}`).join();

@@ -69,6 +69,8 @@ export interface AgentStatus extends NodeRef {
   keepalivedVersion: string;
   keepalived: Report['keepalived'] | null;
   seenAgeMs: number;
+  /** Unix milliseconds. */
+  seenAtMs: number;
   applied: Generation | null;
   /** True when the agent runs exactly what the plan wants. */
   inSync: boolean;
@@ -115,7 +117,12 @@ export const staleSnapshotMs = 30_000;
 
 export function status(input: StatusInput): Status {
   const { snapshot, agents, plan, nowMs } = input;
-  const ref = (node: NodeId): NodeRef => ({ node, hostname: hostname(snapshot, agents, node) });
+  // Looked up once for each member of each group.
+  const names = new Map(snapshot.nodes.map(({ id, hostname }) => [id, hostname]));
+  const ref = (node: NodeId): NodeRef => ({
+    node,
+    hostname: names.get(node) ?? agents.get(node)?.hello.hostname ?? node,
+  });
   const problems = [
     ...plan.problems,
     ...staleness(input),
@@ -279,6 +286,7 @@ function agentStatus(ref: NodeRef, record: AgentRecord, plan: Plan, nowMs: numbe
     keepalivedVersion: hello.keepalivedVersion,
     keepalived: report?.keepalived ?? null,
     seenAgeMs: nowMs - record.seenMs,
+    seenAtMs: record.seenMs,
     applied: report?.applied ?? null,
     inSync: inSync(
       report,
@@ -318,10 +326,6 @@ const wantedKeys = [
 ] as const;
 type WantedKey = (typeof wantedKeys)[number] | 'group';
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-
-function hostname(snapshot: Snapshot, agents: AgentRecords, node: NodeId): string {
-  return snapshot.nodes.find(({ id }) => id === node)?.hostname ?? agents.get(node)?.hello.hostname ?? node;
-}
 
 function staleness({ snapshotAgeMs, snapshotError }: StatusInput): Problem[] {
   if (snapshotAgeMs < staleSnapshotMs) return [];
