@@ -1,6 +1,7 @@
 // Bundles each program into one file: the images carry no node_modules, and the agent holds only what it imports.
 import { cpSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
+import { buildPage } from './coordinator/page/build.mjs';
 
 /** dockerode's ways to an engine that we never go: over ssh, and BuildKit's gRPC. They would be most of the bundle. */
 const withoutUnusedTransports = {
@@ -36,3 +37,4 @@ await build({
   },
 });
 cpSync('agent/keepalived.conf.njk', 'dist/keepalived.conf.njk');
+await buildPage('dist/page');

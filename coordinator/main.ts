@@ -11,6 +11,7 @@ import { type Coordinator, createCoordinator } from './coordinator.ts';
 import { createAgentServer } from './io/agent-server.ts';
 import { startLookLoop } from './io/look-loop.ts';
 import { createMetrics } from './io/metrics.ts';
+import { overviewRoutes } from './io/overview-routes.ts';
 import { createSwarm } from './io/swarm.ts';
 
 async function main(): Promise<void> {
@@ -77,6 +78,7 @@ async function serveHttp(config: Config, coordinator: Coordinator, actions: Acti
   const metrics = createMetrics(version);
   const unread = () => json(503, { error: 'Swarm has not been read yet' });
   const routes = {
+    ...overviewRoutes(coordinator, new URL('./page/', import.meta.url), Date.now),
     '/healthz': () => {
       const status = coordinator.status();
       return status

@@ -16,6 +16,7 @@ RUN npm run build
 FROM ${BASE_IMAGE}
 COPY --from=build /src/dist/coordinator.js /src/dist/coordinator.js.map \
   /src/dist/swarm-vip.js /src/dist/swarm-vip.js.map /opt/swarm-vip/
+COPY --from=build /src/dist/page /opt/swarm-vip/page
 # Node resolves the bundles as modules by the nearest package.json.
 RUN echo '{"type":"module"}' >/opt/swarm-vip/package.json \
   && printf '#!/bin/sh\nexec node /opt/swarm-vip/swarm-vip.js "$@"\n' >/usr/local/bin/swarm-vip \

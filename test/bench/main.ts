@@ -9,6 +9,7 @@ import { judge, type Verdict } from '../lab/judge.ts';
 import { createLab, type Lab } from '../lab/lab.ts';
 import { labelLatencies } from './label-latency.ts';
 import { loadHeader, loadRow, measureLoad } from './load.ts';
+import { pageFigures } from './page.ts';
 import { measureRest, restTable } from './rest.ts';
 import { type Direction, type Series, series } from './series.ts';
 import { header, quantile, row } from './table.ts';
@@ -130,6 +131,21 @@ program
         for (const interval of intervals) print(loadRow(await measureLoad(interval, loops, minutes, signal)));
       }),
   );
+program
+  .command('page')
+  .description('what the status page of a large Swarm costs; needs no lab')
+  .option('--nodes <n>', 'nodes, each a member of every group', count, 300)
+  .option('--groups <n>', 'groups', count, 20)
+  .option('--updates <n>', 'how many nodes fall silent, one after another', count, 10)
+  .action(async (options: { nodes: number; groups: number; updates: number }) => {
+    const figures = await pageFigures(options);
+    print(`${options.nodes} nodes in each of ${options.groups} groups`);
+    for (const [name, value] of Object.entries(figures)) {
+      const list = [value].flat().sort((a, b) => a - b);
+      const [median, worst] = [quantile(list, 0.5), quantile(list, 1)].map((each) => each?.toFixed(0) ?? '-');
+      print(`  ${name.padEnd(14)} ${list.length === 1 ? median : `median ${median}, worst ${worst}`}`);
+    }
+  });
 
 program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);

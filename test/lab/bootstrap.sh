@@ -40,6 +40,7 @@ need tcpdump tcpdump
 need arping iputils-arping
 need ndisc6 ndisc6
 need keepalived keepalived
+need chromium chromium
 # A library and no command: where dpkg has it.
 ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing="$missing libfaketime"
 

@@ -1,0 +1,110 @@
+// The overview → the one word and the one sentence that are read across the room. Pure.
+import type { Overview, OverviewGroup } from '../core/overview.ts';
+
+export interface Headline {
+  word: string;
+  tone: 'good' | 'warn' | 'bad' | 'unknown';
+  sentence: string;
+}
+
+export type Contact = 'kept' | 'lost' | 'starting';
+
+export function headline(overview: Overview | undefined, contact: Contact): Headline {
+  if (contact === 'starting')
+    return {
+      word: 'STARTING',
+      tone: 'unknown',
+      sentence: 'The coordinator has not read Swarm yet. VRRP goes on without it.',
+    };
+  if (!overview && contact === 'kept')
+    return { word: 'CONNECTING', tone: 'unknown', sentence: 'Asking the coordinator.' };
+  if (contact === 'lost')
+    return {
+      word: 'NO CONTACT',
+      tone: 'unknown',
+      sentence: overview
+        ? `The coordinator does not answer this page. What follows is old: it was ${overview.verdict} then. VRRP goes on without it.`
+        : 'The coordinator does not answer this page. VRRP goes on without it.',
+    };
+  return overview ? ofOverview(overview) : headline(undefined, 'lost');
+}
+
+function ofOverview({ verdict, groups, problems }: Overview): Headline {
+  if (groups.length === 0)
+    return { word: 'NO GROUPS', tone: 'unknown', sentence: `No group is defined.${problemsText(problems)}` };
+  switch (verdict) {
+    case 'TWO HOLDERS':
+    case 'NO HOLDER':
+      return { word: verdict, tone: 'bad', sentence: `${brokenText(groups)}.` };
+    case 'DEGRADED':
+      return { word: verdict, tone: 'warn', sentence: degradedText(groups, problems) };
+    case 'OK':
+      return { word: 'OK', tone: 'good', sentence: okText(groups) };
+  }
+}
+
+const mostNamed = 3;
+
+/** Virtual addresses are all /32 or /128: saying so with each hides what matters. */
+export const plain = (address: string): string => address.replace(/\/(32|128)$/, '');
+
+/** "a, b, c and 4 more" */
+export function named(names: readonly string[]): string {
+  const rest = names.length - mostNamed;
+  return rest > 0 ? `${names.slice(0, mostNamed).join(', ')} and ${rest} more` : names.join(', ');
+}
+
+function brokenText(groups: readonly OverviewGroup[]): string {
+  const two = groups.filter(({ holders }) => holders.length > 1);
+  const none = groups.filter(({ holders }) => holders.length === 0);
+  const parts = [
+    two.length > 0 &&
+      named(
+        two.map(
+          ({ name, holders }) =>
+            `${name} is held by ${holders.map(({ hostname }) => hostname).join(' AND ')}`,
+        ),
+      ),
+    none.length > 0 &&
+      `Nobody holds ${named(none.map(({ name, addresses }) => `${name} (${named(addresses.map(plain))})`))}`,
+  ];
+  return parts.filter((part) => part !== false).join('. ');
+}
+
+function degradedText(groups: readonly OverviewGroup[], problems: Overview['problems']): string {
+  const unheard = groups.filter(({ holders }) => holders.some(({ heard }) => !heard));
+  if (unheard.length > 0)
+    return `The last known holder of ${named(unheard.map(({ name }) => name))} is out of contact.${problemsText(problems)}`;
+  const thin = groups.filter((group) => group.verdict !== 'OK' && group.runnerUp !== null);
+  const fit =
+    thin.length > 0 &&
+    ` ${named(thin.map(({ name, eligible, members }) => `${name} has ${eligible} of ${members.length} members fit to hold`))}.`;
+  return `Every address is held by exactly one node.${aloneText(groups)}${fit || ''}${problemsText(problems)}`;
+}
+
+function okText(groups: readonly OverviewGroup[]): string {
+  const [only] = groups;
+  const held =
+    only && groups.length === 1
+      ? `${only.holders[0]?.hostname} holds ${only.name}.${only.runnerUp === null ? '' : ` Next in line: ${only.runnerUp}.`}`
+      : `All ${groups.length} groups have exactly one holder.`;
+  return `${held}${aloneText(groups)}${drainedText(groups)}`;
+}
+
+function aloneText(groups: readonly OverviewGroup[]): string {
+  const alone = groups.filter(({ runnerUp }) => runnerUp === null);
+  return alone.length === 0 ? '' : ` Nobody could take over ${named(alone.map(({ name }) => name))}.`;
+}
+
+function problemsText(problems: Overview['problems']): string {
+  const errors = problems.filter(({ severity }) => severity === 'error').length;
+  if (errors === 0) return '';
+  return errors === 1 ? ' 1 error is listed below.' : ` ${errors} errors are listed below.`;
+}
+
+function drainedText(groups: readonly OverviewGroup[]): string {
+  const drained = new Set(
+    groups.flatMap(({ members }) => members.filter((m) => m.drained).map((m) => m.hostname)),
+  );
+  return drained.size === 0 ? '' : ` Drained: ${named([...drained])}.`;
+}
