@@ -95,11 +95,19 @@ export class Judge {
             ? orphanMs
             : this.#partedWhileChanging() || this.#vouchedFor(one.machine, other.machine)
               ? outsideMs
-              : Math.max(...intervals) + slackMs,
+              : this.#understand(one.machine, other.machine, one.address)
+                ? Math.max(...intervals) + slackMs
+                : slackMs,
           words: `${one.address} is held by ${one.machine.number} and ${other.machine.number}, which hear each other,`,
         };
       }
     }
+  }
+
+  /** Two masters that do not: VRRP's bound is not for them. */
+  #understand(a: Machine, b: Machine, address: string): boolean {
+    const [one, other] = [masterOf(a, address), masterOf(b, address)];
+    return !one || !other || spoken(one.config) === spoken(other.config);
   }
 
   /** It came back against the operator's word, and no coordinator has heard it yet. */
@@ -115,12 +123,13 @@ export class Judge {
   #watchParting(): void {
     const { machines, lanCuts, time } = this.#world;
     if (lanCuts.size > 0 || machines.some(({ linkUp }) => !linkUp)) this.#partedMs = time.nowMs;
-    const spoken = new Map<string, string>();
+    const values = new Map<string, string>();
     const agree = machines.every((machine) =>
-      machine.routers().every(({ config: { name, vrid, version, password } }) => {
-        const text = JSON.stringify([vrid, version, password]);
-        if (!spoken.has(name)) spoken.set(name, text);
-        return spoken.get(name) === text;
+      machine.routers().every(({ config }) => {
+        const { name } = config;
+        const text = spoken(config);
+        if (!values.has(name)) values.set(name, text);
+        return values.get(name) === text;
       }),
     );
     if (agree) this.#agreedMs = time.nowMs;
@@ -229,6 +238,10 @@ export class Judge {
     this.dirty = true;
   }
 }
+
+/** Whoever differs in this rejects the other's adverts. */
+const spoken = ({ vrid, version, password, intervalMs }: RouterConfig): string =>
+  JSON.stringify([vrid, version, password, version === 2 ? intervalMs : null]);
 
 const masterOf = (machine: Machine, address: string): Router | undefined =>
   machine.routers().find(({ state, config }) => state === 'MASTER' && config.addresses.includes(address));
