@@ -12,7 +12,7 @@ import { type AgreementStep, agreementMark, agreementStep, type Transition } fro
 import type { Group } from './groups.ts';
 import { instanceOptions } from './groups-options.ts';
 import { lookingOn, runByHand } from './looking-on.ts';
-import { inReach, isUnaware, listsAsPeer, possiblyActive } from './peers.ts';
+import { inReach, isServed, isUnaware, listsAsPeer, possiblyActive } from './peers.ts';
 import { type Agents, type PlannedMember, runningInstance } from './plan.ts';
 import { stepPriorities } from './priority.ts';
 
@@ -76,8 +76,9 @@ export function rollOut(input: RolloutInput): RolloutStep {
     const unaware = peers
       .map((peer) => peer.node)
       .filter((peer) => isUnaware(input, peer, attachment.source));
-    if (unaware.length > 0 && !resumed) {
-      // Cut off from the managers alone it may still hold one day, and this member would never hear it.
+    if (unaware.length > 0 && !resumed && isServed(agents, group.name)) {
+      // Cut off from the managers alone it may still hold one day, and this member would never hear it. Where nobody
+      // holds, such a one would: silence proves that there is none.
       waiting.push({ node, for: unaware, why: 'they are out of reach and do not list it as peer' });
       continue;
     }

@@ -23,6 +23,17 @@ describe('what the search has found', () => {
       ],
     }));
 
+  it('a new member takes the place of a dead one that was alone and did not know it', () =>
+    holds({
+      seed: 0,
+      count: 4,
+      leaveOff: true,
+      acts: [
+        { kind: 'powerOff', a: 3, b: 0, waitMs: 0 },
+        { kind: 'move', a: 0, b: 0, waitMs: 0 },
+      ],
+    }));
+
   it('a coordinator that was replaced for a moment, and has not seen it, is listened to again', () =>
     holds({
       seed: 1,

@@ -58,8 +58,8 @@ export const guards: readonly Guard[] = [
     name: 'R4-unaware',
     what: 'a joiner begins although a member out of reach does not list it',
     file: 'coordinator/core/rollout.ts',
-    text: 'if (unaware.length > 0 && !resumed) {',
-    instead: 'if (unaware.length > 1000 && !resumed) {',
+    text: 'if (unaware.length > 0 && !resumed &&',
+    instead: 'if (unaware.length > 1000 && !resumed &&',
   },
   {
     name: 'R4-empty',
