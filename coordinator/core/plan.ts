@@ -4,7 +4,7 @@ import type { Problem } from '../../shared/problem.ts';
 import type { AssignedInstance, NetworkInterface, Report, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId, Vrid } from '../../shared/words.ts';
 import type { AgentRecord } from './agents.ts';
-import { weightProblems } from './checks-weight.ts';
+import { hasWeights, weightProblems } from './checks-weight.ts';
 import { confirmedDown, possiblyRunning } from './confirmed-down.ts';
 import { type AllGroups, collectGroups, type Group } from './groups.ts';
 import { usableInterfaces } from './interfaces.ts';
@@ -80,7 +80,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
   for (const group of groups) {
     const vrid = vrids.byGroup.get(group.name);
     if (vrid === undefined) continue;
-    const members = prioritise(snapshot, group.name, memberships.byGroup.get(group.name) ?? []);
+    const members = prioritise(snapshot, group, memberships.byGroup.get(group.name) ?? []);
     const step = rollOut({
       group,
       vrid: vrid as Vrid,
@@ -135,8 +135,8 @@ function distribute(step: RolloutStep, assignments: Map<NodeId, AssignedInstance
  * A member that has not been heard yet keeps its rank: a coordinator that is new must not shift the others' priorities
  * only because it does not know a dead node's interfaces.
  */
-function prioritise(snapshot: Snapshot, group: string, members: Member[]): PlannedMember[] {
-  const lead = leadOf(snapshot, group, members);
+function prioritise(snapshot: Snapshot, group: Group, members: Member[]): PlannedMember[] {
+  const lead = leadOf(snapshot, group.name, members);
   const able = members
     .filter((member) => !member.observe && (member.attachment !== undefined || !member.reported))
     .sort((a, b) => b.wantedPriority - a.wantedPriority || a.order - b.order)
@@ -148,6 +148,7 @@ function prioritise(snapshot: Snapshot, group: string, members: Member[]): Plann
       order,
       leads: node === lead,
     })),
+    hasWeights(group),
   );
   return members.map((member) => ({
     ...member,
