@@ -62,4 +62,4 @@ export function holdersOf(agents: AgentRecords, group: string): NodeId[] {
 }
 
 /** A report on its way while another node takes over is no second holder. */
-const overlapMs = 500;
+export const overlapMs = 500;

@@ -4,7 +4,7 @@ import { highestPriority, leastStep } from '../../coordinator/core/priority.ts';
 import { masterDownMs } from '../../shared/timers.ts';
 import { type Bound, type Evidence, judged, type RepeatedVerdict, type Verdict } from '../lab/judge.ts';
 import type { Lab } from '../lab/lab.ts';
-import { calm, join, ready, type Stage, settled, three, unlabel } from './stage.ts';
+import { aftermathMs, calm, join, ready, type Stage, settled, three, unlabel } from './stage.ts';
 
 /** One thing that happens to the Swarm: a fault, a planned move, or a change that the address does not feel. */
 export interface Step {
@@ -41,7 +41,11 @@ export const steps: readonly Step[] = [
     name: 'power-off',
     title: 'the holder, node1, loses power',
     prepare: calm,
-    act: ({ lab }) => lab.chaos('power-off', 'node1'),
+    act: async (stage) => {
+      await stage.lab.chaos('power-off', 'node1');
+      await settled(stage, 'node2');
+      await delay(aftermathMs, undefined, { signal: stage.signal });
+    },
     holder: 'node2',
     bound: failoverBound,
   },
