@@ -62,4 +62,4 @@ export function holdersOf(agents: AgentRecords, group: string): NodeId[] {
 }
 
 /** A report on its way while another node takes over is no second holder. */
-export const overlapMs = 500;
+const overlapMs = 500;

@@ -3,12 +3,13 @@
 import type { Problem } from '../../shared/problem.ts';
 import type { RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
-import { overlapMs } from './agents.ts';
 import type { Agents } from './plan.ts';
 import { nodeName, type Snapshot } from './snapshot.ts';
 
 /** VRRP settles two masters that hear each other within one interval; a report is on its way for up to a second. */
 export const conflictMs = 1_000;
+/** A claim that comes so long after there were two was made since then, however long it was on its way. */
+const travelMs = 200;
 /** How soon to look again whether a member that claimed to hold before there were two still does. */
 const lookMs = 100;
 
@@ -46,7 +47,7 @@ export function findConflict(
   const sinceMs = second ?? nowMs;
   const dueMs = sinceMs + conflictMs;
   if (nowMs < dueMs) return { againMs: dueMs };
-  const current = claimants.filter(({ lastMs }) => lastMs >= sinceMs + overlapMs);
+  const current = claimants.filter(({ lastMs }) => lastMs >= sinceMs + travelMs);
   if (current.length < 2) return { againMs: nowMs + lookMs };
   const [upper, ...lower] = current.sort(byRank).map(({ node }) => node);
   if (upper === undefined) return {};

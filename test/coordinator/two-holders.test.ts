@@ -59,9 +59,9 @@ describe('two holders', () => {
   });
 
   it('are none while the last word of one of them is from before there were two', () => {
-    const cut = at(world({ 1: 0, 2: 5_000 }, {}, { 1: 5_400 }), 13_000);
+    const cut = at(world({ 1: 0, 2: 5_000 }, {}, { 1: 5_199 }), 13_000);
     assert.deepEqual([asides(cut), problem(cut), cut.againMs], ['- - -', undefined, 13_100]);
-    const back = at(world({ 1: 0, 2: 5_000 }, {}, { 1: 5_500 }), 13_000);
+    const back = at(world({ 1: 0, 2: 5_000 }, {}, { 1: 5_200 }), 13_000);
     assert.equal(asides(back), '- now -');
   });
 
