@@ -1,6 +1,7 @@
 // Negative controls: one thing that keeps the promise is taken away, and a row of the table must turn red, for the reason
 // that is expected. A row that stayed green would prove nothing.
 import { setTimeout as delay } from 'node:timers/promises';
+import { define } from '../demo/live-steps.ts';
 import { plannedSteps, undone } from '../demo/planned-steps.ts';
 import { type Stage, settled } from '../demo/stage.ts';
 import { observe, type StepResult } from '../demo/steps.ts';
@@ -26,6 +27,21 @@ function rowNamed(name: string): Row {
   const found = [...rows, ...planned].find((row) => row.name === name);
   if (!found) throw new Error(`no row is named ${name}`);
   return found;
+}
+
+/** With an interval of a second: what is missed without a hand-over, the successor's skew, is then more than any noise. */
+function slowly(row: Row): Row {
+  return {
+    ...row,
+    prepare: async (stage) => {
+      await define(stage, () => ({ interval: '1s' }));
+      await row.prepare(stage);
+    },
+    mend: async (stage) => {
+      await (row.mend ?? restored)(stage);
+      await define(stage);
+    },
+  };
 }
 
 const twoHold = (verdict: Verdict, { bound }: Row): boolean =>
@@ -79,7 +95,7 @@ export const controls: readonly Control[] = [
   {
     name: 'without-hand-over',
     title: 'hand-over off: clients notice when Swarm drains the holder’s node',
-    row: rowNamed('availability-drain'),
+    row: slowly(rowNamed('availability-drain')),
     variant: { env: { TEST_NO_HAND_OVER: '1' } },
     limitMs: 20_000,
     expected: unanswered,
