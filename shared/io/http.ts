@@ -1,6 +1,7 @@
 // HTTP: pages that read, by GET, on the network and on the CLI's unix socket; actions, by POST, on the socket alone.
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import { dirname } from 'node:path';
 import type { ListenAddress } from './settings.ts';
 
 export interface Answer {
@@ -25,15 +26,16 @@ export const json = (status: number, value: unknown): Answer => ({
 /** Serves `routes` by exact path for GET and HEAD, and `actions`, if there are any, for POST. */
 export function createHttpServer(routes: Routes, actions: Actions = {}): Server {
   const limits = { requestTimeout: 10_000, headersTimeout: 5_000, maxHeaderSize: 8_192 };
-  return createServer(limits, listener(routes, actions));
+  return createServer(limits, pageListener(routes, actions));
 }
 
 export function listenTcp(server: Server, { host, port }: ListenAddress): Promise<void> {
   return listening(server, () => server.listen(port, host));
 }
 
-/** Replaces a socket that an earlier life left behind. */
+/** Replaces a socket that an earlier life left behind; makes its folder, which a stack need not mount. */
 export function listenUnix(server: Server, path: string): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   rmSync(path, { force: true });
   return listening(server, () => server.listen(path));
 }
@@ -49,7 +51,7 @@ function listening(server: Server, listen: () => void): Promise<void> {
   });
 }
 
-function listener(routes: Routes, actions: Actions): RequestListener {
+export function pageListener(routes: Routes, actions: Actions): RequestListener {
   return async (request, response) => {
     const answer = await answerTo(request, routes, actions).catch((error: unknown) =>
       json(500, { error: String(error) }),
