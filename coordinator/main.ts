@@ -18,6 +18,7 @@ import { startLookLoop } from './io/look-loop.ts';
 import { readOwnContainer } from './io/own-container.ts';
 import { relayed } from './io/relay.ts';
 import { createSwarm, limit, type Swarm } from './io/swarm.ts';
+import { createMigrateAction } from './migrate.ts';
 import { createPages } from './pages.ts';
 
 /** How soon a port is tried again that another process has. */
@@ -66,7 +67,10 @@ async function main(): Promise<void> {
     now: Date.now,
     listens: doors.open,
   });
-  const actions = createActions({ coordinator, swarm, log, now: Date.now });
+  const actions = {
+    ...createActions({ coordinator, swarm, log, now: Date.now }),
+    ...createMigrateAction({ coordinator, swarm, log }),
+  };
   const steward = createSteward({ docker, swarm, keys: config.key ? undefined : keys, log });
 
   const [localPages, localActions] = relayed(

@@ -74,13 +74,13 @@ export function ourServices(
     const env = envRecord(Env);
     const role = Spec.Labels?.[roleLabel];
     const from = repositoryOf(image);
-    if (role === 'agent' || (role === undefined && from === agentRepository)) {
+    if (role === undefined && isLeftover(Spec.Name, env)) {
+      result.leftovers.push({ id, name: Spec.Name, addresses: addressesOf(env), hostname: boundTo(service) });
+    } else if (role === 'agent' || (role === undefined && from === agentRepository)) {
       result.agents.push(agentService(service, env));
     } else if (role === 'coordinator' || id === own || known.has(id) || from === repository) {
       const state = { labelled: role === 'coordinator', updating: isUpdating(service.UpdateStatus?.State) };
       result.coordinators.push({ id, name: Spec.Name, createdAt, image, env, ...state });
-    } else if (isLeftover(Spec.Name, env)) {
-      result.leftovers.push({ id, name: Spec.Name, addresses: addressesOf(env), hostname: boundTo(service) });
     } else if (
       env['KEEPALIVED_GROUP'] &&
       env['KEEPALIVED_VIRTUAL_IPS'] &&

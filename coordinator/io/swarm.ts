@@ -1,5 +1,6 @@
 // Docker Swarm → snapshot. Events only say "look again"; what counts is read afresh, whole, and validated. A read that
 // fails or is empty changes nothing: the last good snapshot stands, with its age.
+import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import * as v from 'valibot';
 import { NodeId } from '../../shared/words.ts';
@@ -21,6 +22,11 @@ const WritableNode = v.object({
   Spec: v.looseObject({ Labels: SwarmLabels }),
 });
 const maxAttempts = 5;
+/** Docker's usual grace period before SIGKILL; below the patience of who asks. */
+const retireMs = 11_000;
+const retireLookMs = 100;
+/** A task in one of these may have a container that runs. */
+const alive = ['assigned', 'accepted', 'preparing', 'ready', 'starting', 'running'];
 const WritableService = v.object({
   Version: v.object({ Index: v.number() }),
   Spec: v.looseObject({ Labels: SwarmLabels }),
@@ -47,6 +53,11 @@ export interface Swarm {
   ownNode(): Promise<NodeId>;
   /** Marks the own service as a coordinator, so that those of other stacks see it whatever its image is called. */
   labelService(service: string, key: string, value: string): Promise<void>;
+  /**
+   * Stops a service and removes it once its containers have ended. False when they have not within some seconds: what
+   * they hold would be out of sight with the service gone.
+   */
+  retire(service: string): Promise<boolean>;
   /** The secret that lets workers join; managers alone can read it. */
   joinToken(): Promise<string>;
   /**
@@ -138,6 +149,20 @@ export function createSwarm(docker: Docker, own: string | undefined): Swarm {
       const { Version, Spec } = v.parse(WritableService, await handle.inspect(limit()));
       const spec = { ...Spec, Labels: { ...Spec.Labels, [key]: value } };
       await handle.update({ ...limit(), _query: { version: Version.Index }, _body: spec });
+    },
+
+    async retire(service) {
+      const handle = docker.getService(service);
+      const { Version, Spec } = v.parse(WritableService, await handle.inspect(limit()));
+      const body = { ...Spec, Mode: { Replicated: { Replicas: 0 } } };
+      await handle.update({ ...limit(), _query: { version: Version.Index }, _body: body });
+      for (const until = Date.now() + retireMs; Date.now() < until; await delay(retireLookMs)) {
+        const tasks = await tasksOf([{ id: service }], 'any');
+        if (tasks.some(({ Status }) => alive.includes(Status.State))) continue;
+        await handle.remove(limit());
+        return true;
+      }
+      return false;
     },
 
     async joinToken() {

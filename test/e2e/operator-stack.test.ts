@@ -1,0 +1,252 @@
+// Stacks as the former operator's users have them, by its very file with another image, on a real Swarm: up to three of
+// them share one service of agents that nobody deployed; and the way there from what the operator left behind.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { agentLabel } from '../../coordinator/core/agent-service.ts';
+import { plannedBound } from '../demo/planned-steps.ts';
+import { label } from '../demo/stage.ts';
+import { observe } from '../demo/steps.ts';
+import { judge } from '../lab/judge.ts';
+import { createLab } from '../lab/lab.ts';
+import { until } from '../lab/run.ts';
+import { createLeftover, longPassword, operatorStage, serviceOf } from './operator-stage.ts';
+import { keepsBound } from './verdict.ts';
+
+describe('the operator’s stack on a real Swarm', { timeout: 15 * 60_000 }, () => {
+  const lab = createLab({ name: `stack-${process.pid % 10_000}`, nodes: 3 });
+  const stage = operatorStage(lab);
+  const { docker, held, seen, status } = stage;
+  before(() => lab.up());
+  after(async () => {
+    await lab.down();
+    assert.deepEqual(lab.remains(), []);
+  });
+  const healthy = (stack: string, count: number) =>
+    seen(`${stack} to be served`, stack, ({ groups }) =>
+      groups.some(
+        ({ name, verdict, members }) =>
+          name === stack && verdict === 'OK' && members.filter(({ eligible }) => eligible).length === count,
+      ),
+    );
+  /** What `act` costs the address of production. Once: what is done here is not done twice in the same way. */
+  const cost = async (act: () => Promise<void>) => judge(await observe(lab, act), plannedBound);
+  const secrets = () =>
+    docker('secret', 'ls', '--format', '{{.Name}}', '--filter', 'label=swarm-vip.managed');
+
+  it('comes up with agents on the labelled nodes alone, and says what it bends', async () => {
+    await stage.deploy('production', longPassword);
+    await label(lab, 'node1', { keepalived_group: 'production', KEEPALIVED_PRIORITY: '110' });
+    await label(lab, 'node2', { keepalived_group: 'production', KEEPALIVED_PRIORITY: '100' });
+    await held('production', ['node1']);
+    await healthy('production', 2);
+    const document = await status('production');
+    assert.deepEqual(
+      document.problems.map(({ code }) => code),
+      ['password-cut'],
+    );
+    assert.deepEqual([document.groups[0]?.vrid, document.groups[0]?.version], [51, 2]);
+    assert.deepEqual(document.agentService, { name: 'swarm-vip-agent', managed: true });
+    assert.deepEqual(await Promise.all(['node1', 'node2', 'node3'].map(stage.agentsOn)), [1, 1, 0]);
+  });
+
+  it('shares the agents with two more stacks, which never touch each other', async (t) => {
+    const verdict = await cost(async () => {
+      await label(lab, 'node3', { keepalived_group: 'staging', 'swarm-vip.groups': 'development' });
+      await Promise.all([stage.deploy('staging'), stage.deploy('development')]);
+      await Promise.all([held('staging', ['node3']), held('development', ['node3'])]);
+      await seen('all three', 'staging', ({ groups }) => groups.length === 3);
+    });
+    keepsBound(t, verdict);
+    const { groups } = await status('production');
+    assert.deepEqual(groups.map(({ name }) => name).sort(), ['development', 'production', 'staging']);
+    assert.equal(new Set(groups.map(({ vrid }) => vrid)).size, 3, 'virtual router ids of their own');
+    assert.equal(groups.find(({ name }) => name === 'production')?.vrid, 51);
+    assert.equal(
+      (await docker('service', 'ls', '-q', '-f', 'label=swarm-vip.role=agent')).split('\n').length,
+      1,
+    );
+  });
+
+  it('has one active coordinator, also when all of them run on one host', async (t) => {
+    const verdict = await cost(async () => {
+      for (const stack of ['production', 'staging', 'development']) {
+        await docker(
+          'service',
+          'update',
+          '--quiet',
+          '--constraint-add',
+          'node.hostname==node2',
+          serviceOf(stack),
+        );
+      }
+      for (const stack of ['production', 'staging', 'development'])
+        await healthy(stack, stack === 'production' ? 2 : 1);
+    });
+    keepsBound(t, verdict);
+    // Whichever is asked, the one with the ports answers.
+    const answers = await Promise.all(['production', 'staging', 'development'].map(status));
+    assert.equal(new Set(answers.map(({ coordinator }) => coordinator.epoch)).size, 1);
+    assert.deepEqual(
+      new Set(answers.map(({ coordinator }) => coordinator.active?.hostname)),
+      new Set(['node2']),
+    );
+    const drained = await stage.cli('development', 'drain', '--dry-run', '-o', 'json', 'node1');
+    assert.equal(drained.code, 0, drained.stderr);
+  });
+
+  it('goes on when it is scaled to zero: another stack’s coordinator knows its group', async (t) => {
+    const verdict = await cost(async () => {
+      await docker('service', 'scale', `${serviceOf('production')}=0`);
+      await seen(
+        'another to be active',
+        'staging',
+        ({ coordinator, groups }) =>
+          coordinator.role === 'active' &&
+          groups.some(({ name, verdict: word }) => name === 'production' && word === 'OK'),
+      );
+      await docker('service', 'scale', `${serviceOf('production')}=1`);
+      await healthy('production', 2);
+    });
+    keepsBound(t, verdict);
+  });
+
+  it('takes its group along when it goes, and nothing of the others', async (t) => {
+    const verdict = await cost(async () => {
+      await Promise.all([stage.remove('staging'), stage.remove('development')]);
+      await Promise.all([held('staging', []), held('development', [])]);
+      await until('node3 to run no agent', async () => (await stage.agentsOn('node3')) === 0 || undefined, {
+        timeoutMs: 30_000,
+        everyMs: 200,
+      });
+    });
+    keepsBound(t, verdict);
+    assert.deepEqual(await stage.holders('production'), ['node1']);
+  });
+
+  it('gets a new key when Swarm’s join token is rotated, without a lost packet', async (t) => {
+    const before = await secrets();
+    const verdict = await cost(async () => {
+      await docker('swarm', 'join-token', '--rotate', '--quiet', 'worker');
+      await until(
+        'a new key alone',
+        async () => {
+          const now = await secrets();
+          return (now !== before && !now.includes('\n')) || undefined;
+        },
+        { timeoutMs: 90_000, everyMs: 200 },
+      );
+      await healthy('production', 2);
+      await held('production', ['node1']);
+    });
+    keepsBound(t, verdict);
+  });
+
+  it('creates the agents again when somebody removes them', async () => {
+    await docker('service', 'rm', 'swarm-vip-agent');
+    await until(
+      'the service',
+      async () => (await docker('service', 'ls', '-q', '-f', 'name=swarm-vip-agent')) || undefined,
+      {
+        timeoutMs: 30_000,
+        everyMs: 100,
+      },
+    );
+    await healthy('production', 2);
+    await held('production', ['node1']);
+  });
+
+  it('shows in Swarm’s words why a node has no agent', async () => {
+    await docker(
+      'service',
+      'update',
+      '--detach',
+      '--quiet',
+      '--env-add',
+      'AGENT_IMAGE=no-registry.invalid/agent:1',
+      serviceOf('production'),
+    );
+    await seen('the task’s error', 'production', ({ problems }) =>
+      problems.some(
+        ({ code, message }) => code === 'agent-unreachable' && message.includes('no-registry.invalid'),
+      ),
+    );
+    await docker(
+      'service',
+      'update',
+      '--detach',
+      '--quiet',
+      '--env-rm',
+      'AGENT_IMAGE',
+      serviceOf('production'),
+    );
+    await healthy('production', 2);
+  });
+
+  it('leaves nothing behind when the last stack goes', async () => {
+    await stage.remove('production');
+    await held('production', []);
+    await until(
+      'agents, key and labels to be gone',
+      async () => {
+        const nodes = await docker(
+          'node',
+          'inspect',
+          'node1',
+          'node2',
+          'node3',
+          '-f',
+          '{{json .Spec.Labels}}',
+        );
+        const left = [await docker('service', 'ls', '-q'), await secrets()].join('');
+        return (left === '' && !nodes.includes(agentLabel)) || undefined;
+      },
+      { timeoutMs: 30_000, everyMs: 200 },
+    );
+    assert.deepEqual(await Promise.all(['node1', 'node2', 'node3'].map(stage.agentsOn)), [0, 0, 0]);
+  });
+
+  it('replaces what the former operator left behind, node by node', async (t) => {
+    await Promise.all([
+      createLeftover(stage, 'production', 'node1', 110),
+      createLeftover(stage, 'production', 'node2', 100),
+    ]);
+    await held('production', ['node1']);
+    await stage.deploy('production', longPassword);
+    await seen(
+      'both leftovers',
+      'production',
+      ({ problems }) => problems.filter(({ code }) => code === 'operator-leftover').length === 2,
+    );
+    assert.deepEqual(
+      await Promise.all(['node1', 'node2'].map(stage.agentsOn)),
+      [0, 0],
+      'no agent beside an old keepalived',
+    );
+    const planned = await stage.cli('production', 'migrate', '--dry-run', '-o', 'json');
+    const steps: { hostname: string }[] = JSON.parse(planned.stdout).steps;
+    assert.deepEqual(
+      steps.map(({ hostname }) => hostname),
+      ['node2', 'node1'],
+      'the holder last',
+    );
+    assert.equal((await docker('service', 'ls', '-q', '-f', 'name=keepalived-node-')).split('\n').length, 2);
+    const evidence = await observe(lab, async () => {
+      const migrated = await stage.cli('production', 'migrate', '--yes', '-o', 'json');
+      assert.equal(migrated.code, 0, migrated.stderr);
+      await held('production', ['node1']);
+    });
+    t.diagnostic(
+      JSON.stringify({
+        lost: evidence.probe.lost,
+        outageMs: evidence.probe.longestGapMs,
+        twoHoldersMs: evidence.holders.twoHoldersMs,
+        control: evidence.probe.controlGapMs,
+      }),
+    );
+    assert.equal(await docker('service', 'ls', '-q', '-f', 'name=keepalived-node-'), '');
+    assert.equal(evidence.holders.twoHoldersMs, 0);
+    assert.ok(evidence.probe.longestGapMs < 12_000, `${evidence.probe.longestGapMs} ms`);
+    const again = await stage.cli('production', 'migrate');
+    assert.deepEqual([again.code, again.stdout.trim()], [0, 'nothing was changed']);
+  });
+});
