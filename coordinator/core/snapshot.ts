@@ -50,6 +50,8 @@ export interface AgentService {
   env: Record<string, string>;
   /** An update is under way. */
   updating: boolean;
+  /** Swarm has taken the last update back. */
+  rolledBack?: boolean;
 }
 
 /** The newest task of an agent service on a node. */

@@ -49,6 +49,8 @@ export function createSteward(deps: {
   const { docker, swarm, keys, log } = deps;
   /** Of what is tried again at each look only the first failure is told. */
   let told = '';
+  /** What the last update of this process was for: tried once, for what Swarm rolls back would fail again. */
+  let tried = '';
 
   async function attempt(what: string, act: () => Promise<void>, problems: Problem[]): Promise<void> {
     try {
@@ -92,9 +94,17 @@ export function createSteward(deps: {
     const present = snapshot.agentServices?.find(({ managed }) => managed);
     const secretName = secretPrefix + keyName(key);
     if (present && !isOutdated(present, order, secretName, managers)) return;
+    const attempted = `${order.madeFor} ${secretName}`;
+    if (present?.rolledBack && tried === attempted) {
+      throw new Error(`its update to ${order.image} did not come up and was rolled back`);
+    }
     const secret = await ensureSecret(key);
     const spec = agentServiceSpec(order, { image: await resolved(order.image), secret, managers });
-    if (present) return update(present, spec);
+    if (present) {
+      await update(present, spec);
+      tried = attempted;
+      return;
+    }
     await docker.createService({ ...limit(), _body: spec } as Docker.CreateServiceOptions);
     log.info(
       { event: 'agents-created', service: agentServiceName, image: order.image },
@@ -211,8 +221,8 @@ function refused(what: string, why: string): Problem {
     code: 'agents-untended',
     severity: 'error',
     where: `${what} of the agents`,
-    message: `Swarm refuses: ${why}`,
-    instead: 'what runs goes on; it is tried again at each look',
-    remedy: 'remove what the message names, or bring the agents by compose.yaml',
+    message: `expected Swarm to take it, found: ${why}`,
+    instead: 'what runs goes on',
+    remedy: 'see `docker service ps --no-trunc swarm-vip-agent`, and correct what the message names',
   };
 }

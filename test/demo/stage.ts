@@ -67,7 +67,8 @@ export async function ready(
 
 /** `swarm-vip status -o json` on a manager, as an operator runs it. */
 export async function statusOf(lab: Lab, node?: string, service?: string): Promise<Status> {
-  const { stdout } = await cli(lab, ['status', '-o', 'json'], node, service);
+  const { stdout, stderr } = await cli(lab, ['status', '-o', 'json'], node, service);
+  if (stdout === '') throw new Error(stderr);
   return JSON.parse(stdout) as Status;
 }
 
