@@ -120,14 +120,14 @@ async function main(): Promise<void> {
     looks.stop();
     tasks.stop();
     clearTimeout(retry);
-    if (!config.key && service !== undefined && (await isLast(docker, service, log))) {
+    if (!config.key && service !== undefined && (await isLast(docker, service, coordinator, log))) {
       await coordinator.release(releaseMs);
       await steward.dissolve().catch((error: unknown) => {
         log.error({ event: 'not-dissolved', error: String(error) }, 'agents are left: docker service rm');
       });
     }
     local.close();
-    await doors.keep(false);
+    await doors.close();
     process.exit(0);
   };
   process.once('SIGTERM', (signal) => void shutDown(signal));
@@ -138,10 +138,16 @@ async function main(): Promise<void> {
  * Whether the own service is gone from Swarm (a `stack rm`, not an update or a reboot), and no other stack is left.
  * Without a clear answer it is not.
  */
-async function isLast(docker: Docker, service: string, log: Log): Promise<boolean> {
+async function isLast(
+  docker: Docker,
+  service: string,
+  coordinator: Pick<Coordinator, 'snapshot'>,
+  log: Log,
+): Promise<boolean> {
   try {
+    const known = new Set(coordinator.snapshot()?.services.map(({ id }) => id));
     const listed = readServices(await docker.listServices(limit()));
-    const { coordinators } = ourServices(listed, service, new Set());
+    const { coordinators } = ourServices(listed, service, known);
     return coordinators.length === 0 && !listed.some(({ ID }) => ID === service);
   } catch (error) {
     log.warn(

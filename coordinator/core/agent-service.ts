@@ -25,7 +25,7 @@ export interface AgentOrder {
   env: Record<string, string>;
 }
 
-const passedOn = ['LEASE', 'LOG_LEVEL'] as const;
+const passedOn = ['LEASE', 'LOG_LEVEL', 'VRRP_PRIORITY', 'VRRP_RT_PRIORITY'] as const;
 
 /** Of several stacks the oldest decides, as everywhere. Undefined when no coordinator creates agents. */
 export function agentOrder({ services }: Snapshot): AgentOrder | Problem | undefined {
@@ -81,6 +81,8 @@ export function agentServiceSpec({ madeFor, env }: AgentOrder, { image, secret, 
     NODE_HOSTNAME: '{{.Node.Hostname}}',
     NODE_ID: '{{.Node.ID}}',
     SWARM_VIP_KEY_FILE: '/run/secrets/swarm-vip-key',
+    VRRP_PRIORITY: '',
+    VRRP_RT_PRIORITY: '',
     ...env,
   };
   return {

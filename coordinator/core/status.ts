@@ -215,7 +215,8 @@ function memberStatus(
   record: AgentRecord | undefined,
   ref: NodeRef,
 ): MemberStatus {
-  const { wantedPriority, priorityFrom, memberFrom, attachment, priority, drain, leads, observe, heldBack } = member;
+  const { wantedPriority, priorityFrom, memberFrom, attachment, priority, drain, leads, observe, heldBack } =
+    member;
   const running = runs(record, group);
   const seen = record?.report?.observed?.find((each) => each.group === group);
   const obstacle = observe

@@ -22,9 +22,7 @@ const RawService = v.object({
   Spec: v.object({
     Name: v.string(),
     Labels: SwarmLabels,
-    Mode: v.nullish(
-      v.object({ Replicated: v.optional(v.object({ Replicas: v.optional(v.number()) })) }),
-    ),
+    Mode: v.nullish(v.object({ Replicated: v.optional(v.object({ Replicas: v.optional(v.number()) })) })),
     TaskTemplate: v.object({
       ContainerSpec: v.optional(
         v.object({

@@ -11,6 +11,7 @@ export interface Doors {
   open(): boolean;
   /** Opens or closes them; a port that somebody else has still is tried again with the next call. */
   keep(wanted: boolean): Promise<void>;
+  close(): Promise<void>;
   problems(): Problem[];
 }
 
@@ -45,27 +46,32 @@ export function createDoors(deps: {
     }
   }
 
+  async function close(): Promise<void> {
+    takenSinceMs = undefined;
+    if (open.agents) {
+      open.agents = false;
+      await agents.close();
+    }
+    if (open.pages) {
+      open.pages = false;
+      pages.closeAllConnections();
+      await new Promise((resolve) => pages.close(resolve));
+    }
+  }
+
   return {
     open: () => open.agents,
     async keep(wanted) {
       if (!wanted) {
-        takenSinceMs = undefined;
-        if (open.agents) {
+        if (open.agents)
           log.info({ event: 'ports-given-up' }, 'another coordinator of this host has the ports now');
-          open.agents = false;
-          await agents.close();
-        }
-        if (open.pages) {
-          open.pages = false;
-          pages.closeAllConnections();
-          await new Promise((resolve) => pages.close(resolve));
-        }
-        return;
+        return close();
       }
       open.agents ||= await tried(agentListen.port, () => agents.listen(agentListen));
       open.pages ||= await tried(pagesListen.port, () => listenTcp(pages, pagesListen));
       if (open.agents && open.pages) takenSinceMs = undefined;
     },
+    close,
     problems() {
       if (takenSinceMs === undefined || now() - takenSinceMs < patienceMs) return [];
       return [

@@ -85,13 +85,16 @@ describe('the agent service', () => {
       merge: true,
     });
     const { agent } = services;
+    const unset = (value: unknown) => String(value).replace(/^\$\{\w+:-([^}]*)\}$/, '$1');
     assert.deepEqual(
       Object.fromEntries(
         container.Env.map((pair) => [pair.split('=', 1)[0], pair.slice(pair.indexOf('=') + 1)]),
       ),
-      { ...agent.environment, COORDINATORS: `${ip(1)} ${ip(2)}`, LEASE: '4s' },
+      {
+        ...Object.fromEntries(Object.entries(agent.environment).map(([key, value]) => [key, unset(value)])),
+        COORDINATORS: `${ip(1)} ${ip(2)}`,
+      },
     );
-    assert.match(agent.environment.LEASE, /:-4s\}$/);
     assert.deepEqual(
       container.CapabilityAdd,
       agent.cap_add.map((name: string) => `CAP_${name}`),
