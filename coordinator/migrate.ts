@@ -18,7 +18,7 @@ export interface MigrateAnswer extends Migration {
 }
 
 export interface MigrateDeps {
-  coordinator: Pick<Coordinator, 'look' | 'snapshot' | 'plan'>;
+  coordinator: Pick<Coordinator, 'look' | 'snapshot' | 'plan' | 'status'>;
   swarm: Pick<Swarm, 'retire'>;
   log: Log;
 }
@@ -31,7 +31,11 @@ export function createMigrateAction({ coordinator, swarm, log }: MigrateDeps): A
       if (!request.success) return json(400, { error: request.issues[0].message });
       const snapshot = (await coordinator.look()) ? coordinator.snapshot() : undefined;
       if (!snapshot) return json(503, { error: 'Swarm cannot be read: is there a quorum of managers?' });
-      const migration = planMigration(snapshot, coordinator.plan().groups);
+      const migration = planMigration(snapshot, coordinator.plan().groups, (node, group) =>
+        (coordinator.status()?.groups ?? []).some(
+          ({ name, holders }) => name === group && holders.some((holder) => holder.node === node),
+        ),
+      );
       const answer = (status: number, removed: boolean) =>
         json(status, { ...migration, removed } satisfies MigrateAnswer);
       if (migration.unsafe.length > 0) return answer(409, false);

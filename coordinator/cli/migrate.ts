@@ -92,7 +92,8 @@ const memberOf = (status: Status, { group, node }: MigrationStep) =>
 /** Its agent runs the group; as long as an old holder answers for the addresses, that is all it can do. */
 const runs = (status: Status, step: MigrationStep): boolean => {
   const member = memberOf(status, step);
-  return step.node === null || (member !== undefined && !['UNKNOWN', 'NONE'].includes(member.state));
+  if (step.node === null) return true;
+  return member !== undefined && !member.observed && !['UNKNOWN', 'NONE'].includes(member.state);
 };
 
 const isServed = (status: Status, group: string): boolean => {

@@ -1,6 +1,6 @@
 // What the former operator (a script that makes one service with keepalived for each labelled node) left behind when it
 // was replaced. Its keepalived and ours cannot share a group: other timers, other peers, other advertised addresses. So
-// a node stays out of the group as long as an old one serves the group's addresses there.
+// as long as an old one serves a group on a node, the agent there only looks on, and nobody takes silence for absence.
 import type { Problem } from '../../shared/problem.ts';
 import type { NodeId } from '../../shared/words.ts';
 import type { Group } from './groups.ts';
@@ -9,11 +9,9 @@ import { type Leftover, nodeName, type Snapshot } from './snapshot.ts';
 const serves = ({ addresses }: Leftover, group: Pick<Group, 'addresses'>): boolean =>
   group.addresses.some((address) => addresses.includes(address.replace(/\/.*/, '')));
 
-/** Why the node takes no part in the group yet. */
-export function heldBack({ leftovers = [] }: Snapshot, node: NodeId, group: Group): string | undefined {
-  const old = leftovers.find((leftover) => leftover.nodes.includes(node) && serves(leftover, group));
-  return old && `${old.name} of the former operator runs here: swarm-vip migrate`;
-}
+/** Whether an old keepalived serves the group on the node. */
+export const servedByLeftover = ({ leftovers = [] }: Snapshot, node: NodeId, group: Group): boolean =>
+  leftovers.some((leftover) => leftover.nodes.includes(node) && serves(leftover, group));
 
 export function leftoverProblems(snapshot: Snapshot, groups: readonly Group[]): Problem[] {
   const { leftovers = [], formerOperators = [] } = snapshot;
@@ -31,8 +29,7 @@ export function leftoverProblems(snapshot: Snapshot, groups: readonly Group[]): 
         where === ''
           ? 'a service of the former operator is left; nothing of it runs'
           : `keepalived of the former operator serves these addresses on ${where}`,
-      instead:
-        group === undefined ? 'it is left alone' : `the node takes no part in group ${group} while it runs`,
+      instead: group === undefined ? 'it is left alone' : `the agent there only looks on at group ${group}`,
       remedy:
         group === undefined
           ? `docker service rm ${leftover.name}, unless somebody needs these addresses`
@@ -61,11 +58,12 @@ export interface MigrationStep {
   node: NodeId | null;
   hostname: string;
   group: string;
+  holds: boolean;
   priority: number;
 }
 
 export interface Migration {
-  /** In this order: the holder is most likely the one with the highest priority, and goes last. */
+  /** In this order: whoever holds goes last; as long as nobody is seen to, the highest priority. */
   steps: MigrationStep[];
   /** Services whose addresses no group here serves: they are left alone. */
   unserved: string[];
@@ -76,6 +74,7 @@ export interface Migration {
 export function planMigration(
   snapshot: Snapshot,
   groups: readonly { group: Group; members: readonly { node: NodeId; wantedPriority: number }[] }[],
+  holds: (node: NodeId, group: string) => boolean,
 ): Migration {
   const { leftovers = [], formerOperators = [] } = snapshot;
   const steps: MigrationStep[] = [];
@@ -93,11 +92,16 @@ export function planMigration(
       node,
       hostname: snapshot.nodes.find(({ id }) => id === node)?.hostname ?? leftover.hostname,
       group: planned.group.name,
+      holds: node !== null && holds(node, planned.group.name),
       priority: planned.members.find((member) => member.node === node)?.wantedPriority ?? 0,
     });
   }
   steps.sort(
-    (a, b) => a.group.localeCompare(b.group) || a.priority - b.priority || a.service.localeCompare(b.service),
+    (a, b) =>
+      a.group.localeCompare(b.group) ||
+      Number(a.holds) - Number(b.holds) ||
+      a.priority - b.priority ||
+      a.service.localeCompare(b.service),
   );
   const unsafe = formerOperators.map(
     (name) => `service ${name} still runs the former operator, which would create again what is removed`,

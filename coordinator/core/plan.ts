@@ -9,7 +9,7 @@ import { confirmedDown, possiblyRunning } from './confirmed-down.ts';
 import { type AllGroups, collectGroups, type Group } from './groups.ts';
 import { usableInterfaces } from './interfaces.ts';
 import { leadOf } from './lead.ts';
-import { heldBack, leftoverProblems } from './leftovers.ts';
+import { leftoverProblems, servedByLeftover } from './leftovers.ts';
 import { findMembers, type Member, ownedByNodes } from './members.ts';
 import { isObserving, observeLabel } from './observe.ts';
 import { observedProblems } from './observed.ts';
@@ -35,8 +35,8 @@ export interface PlannedMember extends Member {
   leads: boolean;
   /** Final priority that keepalived is to get; undefined for one that takes no part (reserve, no interface). */
   priority: number | undefined;
-  /** Why the node is kept out of the group for now. */
-  heldBack?: string;
+  /** A keepalived of the former operator serves the group here. */
+  leftover?: boolean;
 }
 
 export interface PlannedGroup {
@@ -141,17 +141,16 @@ function distribute(step: RolloutStep, assignments: Map<NodeId, AssignedInstance
  */
 function prioritise(snapshot: Snapshot, group: Group, members: Member[], agents: Agents): PlannedMember[] {
   const lead = leadOf(snapshot, group.name, members);
-  const out = new Map(
-    members.flatMap(({ node, observe }) => {
-      const takesPart = observe || runningInstance(agents, node, group.name) !== undefined;
-      const why = takesPart ? undefined : heldBack(snapshot, node, group);
-      return why === undefined ? [] : [[node, why] as const];
-    }),
+  // Where ours runs already, that stays: two on one host are reported.
+  const old = new Set(
+    members.flatMap(({ node }) =>
+      !runningInstance(agents, node, group.name) && servedByLeftover(snapshot, node, group) ? [node] : [],
+    ),
   );
   const able = members
     .filter(
       ({ node, observe, attachment, reported }) =>
-        !observe && !out.has(node) && (attachment !== undefined || !reported),
+        !observe && !old.has(node) && (attachment !== undefined || !reported),
     )
     .sort((a, b) => b.wantedPriority - a.wantedPriority || a.order - b.order)
     .slice(0, maxActiveMembers);
@@ -167,7 +166,7 @@ function prioritise(snapshot: Snapshot, group: Group, members: Member[], agents:
     ...member,
     leads: member.node === lead,
     priority: priorities.get(member.node),
-    ...(out.has(member.node) ? { heldBack: out.get(member.node) ?? '' } : {}),
+    ...(old.has(member.node) ? { observe: true, leftover: true } : {}),
   }));
 }
 
@@ -225,7 +224,7 @@ function withoutNodeAddresses(
 function unreachable(snapshot: Snapshot, group: Group, members: PlannedMember[], agents: Agents): Problem[] {
   const confirmed = new Set(confirmedDown(snapshot));
   return members
-    .filter(({ node, heldBack }) => heldBack === undefined && agents.get(node)?.connected !== true)
+    .filter(({ node }) => agents.get(node)?.connected !== true)
     .map(({ node }): Problem => {
       const swarmNode = snapshot.nodes.find((candidate) => candidate.id === node);
       const seen = agents.get(node)?.report !== undefined;

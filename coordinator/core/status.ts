@@ -215,13 +215,12 @@ function memberStatus(
   record: AgentRecord | undefined,
   ref: NodeRef,
 ): MemberStatus {
-  const { wantedPriority, priorityFrom, memberFrom, attachment, priority, drain, leads, observe, heldBack } =
-    member;
+  const { wantedPriority, priorityFrom, memberFrom, attachment, priority, drain, leads, observe } = member;
   const running = runs(record, group);
   const seen = record?.report?.observed?.find((each) => each.group === group);
   const obstacle = observe
     ? observedObstacle(record, seen)
-    : (heldBack ?? memberNote(record, running, priority !== undefined, drain));
+    : memberNote(record, running, priority !== undefined, drain);
   const checks = (record?.connected && running?.checks) || [];
   return {
     ...ref,

@@ -1,7 +1,7 @@
 // Several stacks in one Swarm, and what the former operator left behind: who is who, who is active, who gets the key.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { heldBack, leftoverProblems, planMigration } from '../../coordinator/core/leftovers.ts';
+import { leftoverProblems, planMigration, servedByLeftover } from '../../coordinator/core/leftovers.ts';
 import { activeCoordinator, ownsPorts } from '../../coordinator/core/roles.ts';
 import type { Leftover } from '../../coordinator/core/snapshot.ts';
 import { ourServices, readServices, repositoryOf } from '../../coordinator/core/swarm-services.ts';
@@ -168,15 +168,18 @@ describe('leftovers of the former operator', () => {
   };
   const agents = connected({ 1: report(1), 2: report(2), 3: report(3) });
 
-  it('keep their node out of the group, and nobody else', () => {
+  it('make the agent of their node look on, and nobody take silence for absence', () => {
     const { assignments, groups, problems } = plan(swarm, agents);
+    const told = [1, 2, 3].map((n) => assignments.get(id(n))?.[0]);
     assert.deepEqual(
-      [1, 2, 3].map((n) => assignments.get(id(n))?.length),
-      [0, 0, 1],
+      told.map((instance) => instance?.observe ?? false),
+      [true, true, false],
     );
-    assert.equal(groups[0]?.members.filter(({ heldBack: why }) => why !== undefined).length, 2);
+    assert.equal(told[2]?.peersConfirmed, false);
+    assert.equal(groups[0]?.members.filter(({ leftover }) => leftover).length, 2);
     assert.equal(problems.filter(({ code }) => code === 'operator-leftover').length, 3);
-    assert.ok(!problems.some(({ code }) => code === 'agent-unreachable'));
+    const gone = plan({ ...swarm, leftovers: [] }, agents);
+    assert.ok([1, 2, 3].every((n) => !gone.assignments.get(id(n))?.[0]?.observe));
   });
 
   it('do not take a group away from a node that serves it already', () => {
@@ -184,35 +187,35 @@ describe('leftovers of the former operator', () => {
     const [instance] = plan(snapshot([member(1)]), serving).assignments.get(id(1)) ?? [];
     assert.ok(instance);
     const now = connected({ 1: report(1, [running(instance, { state: 'MASTER' })]) });
-    assert.equal(plan(swarm, now).assignments.get(id(1))?.length, 1);
+    assert.equal(plan(swarm, now).assignments.get(id(1))?.[0]?.observe, undefined);
   });
 
   it('concern only groups with their addresses', () => {
     const [other] = plan(snapshot([member(1)]), agents).groups;
     assert.ok(other);
     const group = { ...other.group, addresses: ['10.0.0.7/32'] as [string] };
-    assert.equal(heldBack(swarm, id(1), group), undefined);
+    assert.equal(servedByLeftover(swarm, id(1), group), false);
     const [problem] = leftoverProblems({ ...swarm, leftovers: [left(1)] }, [group]);
     assert.match(problem?.instead ?? '', /left alone/);
   });
 
-  it('are replaced from the lowest priority up, so that the holder is most likely the last', () => {
+  it('are replaced from the lowest priority up, whoever holds last', () => {
     const { groups } = plan(swarm, agents);
-    assert.deepEqual(
-      planMigration(swarm, groups).steps.map(({ hostname }) => hostname),
-      ['host3', 'host1', 'host2'],
-    );
+    const order = (holder: number) =>
+      planMigration(swarm, groups, (node) => node === id(holder)).steps.map(({ hostname }) => hostname);
+    assert.deepEqual(order(0), ['host3', 'host1', 'host2']);
+    assert.deepEqual(order(1), ['host3', 'host2', 'host1']);
   });
 
   it('are not touched while the former operator runs, or where the node is no member', () => {
     const { groups } = plan(swarm, agents);
     assert.match(
-      planMigration({ ...swarm, formerOperators: ['old'] }, groups).unsafe[0] ?? '',
+      planMigration({ ...swarm, formerOperators: ['old'] }, groups, () => false).unsafe[0] ?? '',
       /old still runs/,
     );
     const unlabelled = { ...snapshot([node(1), member(2)]), leftovers: [left(1)] };
     assert.match(
-      planMigration(unlabelled, plan(unlabelled, agents).groups).unsafe[0] ?? '',
+      planMigration(unlabelled, plan(unlabelled, agents).groups, () => false).unsafe[0] ?? '',
       /no member of web/,
     );
   });

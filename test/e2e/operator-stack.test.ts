@@ -217,15 +217,18 @@ describe('the operator’s stack on a real Swarm', { timeout: 15 * 60_000 }, () 
     await held('production', ['node1']);
     await stage.deploy('production', longPassword);
     await seen(
-      'both leftovers',
+      'both leftovers, and who holds',
       'production',
-      ({ problems }) => problems.filter(({ code }) => code === 'operator-leftover').length === 2,
+      ({ problems, groups: [group] }) =>
+        problems.filter(({ code }) => code === 'operator-leftover').length === 2 &&
+        group?.holders.length === 1 &&
+        group.members.every(({ observed, state }) => observed && ['MASTER', 'BACKUP'].includes(state)),
     );
     assert.deepEqual(
-      await Promise.all(['node1', 'node2'].map(stage.agentsOn)),
-      [0, 0],
-      'no agent beside an old keepalived',
+      (await status('production')).groups[0]?.holders.map(({ hostname }) => hostname),
+      ['node1'],
     );
+    assert.deepEqual(await stage.holders('production'), ['node1'], 'agents only look on');
     const planned = await stage.cli('production', 'migrate', '--dry-run', '-o', 'json');
     const steps: { hostname: string }[] = JSON.parse(planned.stdout).steps;
     assert.deepEqual(
