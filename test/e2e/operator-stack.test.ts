@@ -88,6 +88,14 @@ describe('the operator’s stack on a real Swarm', { timeout: 15 * 60_000 }, () 
     const here = ['--detach', '--constraint-add', 'node.hostname==node2'];
     const verdict = await cost(async () => {
       await Promise.all(stacks.map((stack) => docker('service', 'update', ...here, serviceOf(stack))));
+      await until(
+        'all coordinators to run on node2',
+        async () => {
+          const { stdout } = await lab.docker('node2', ['ps', '-q', '-f', 'name=keepalived-operator']);
+          return stdout.trim().split('\n').length === 3 || undefined;
+        },
+        { timeoutMs: 60_000, everyMs: 200 },
+      );
       // Whichever is asked, the one with the ports answers.
       for (const stack of stacks) {
         await seen(
@@ -100,8 +108,6 @@ describe('the operator’s stack on a real Swarm', { timeout: 15 * 60_000 }, () 
       await healthy('production', 2);
     });
     keepsBound(t, verdict);
-    const containers = await lab.docker('node2', ['ps', '-q', '-f', 'name=keepalived-operator']);
-    assert.equal(containers.stdout.trim().split('\n').length, 3);
     const answers = await Promise.all(stacks.map(status));
     assert.equal(new Set(answers.map(({ coordinator }) => coordinator.epoch)).size, 1);
     const drained = await stage.cli('development', 'drain', '--dry-run', '-o', 'json', 'node1');
