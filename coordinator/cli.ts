@@ -6,6 +6,7 @@ import { addConfigCommands } from './cli/config.ts';
 import { addConfirmDownCommand } from './cli/confirm-down.ts';
 import { addDrainCommands } from './cli/drain.ts';
 import { addHistoryCommand } from './cli/history.ts';
+import { addMigrateCommand } from './cli/migrate.ts';
 import { type Output, outputOption } from './cli/options.ts';
 import { addSwitchoverCommand } from './cli/switchover.ts';
 import { readStatus } from './cli/watch.ts';
@@ -56,6 +57,7 @@ addConfigCommands(program, client);
 addSwitchoverCommand(program, client);
 addConfirmDownCommand(program, client);
 addHistoryCommand(program, client);
+addMigrateCommand(program, client);
 program
   .command('ping')
   .description('exit 0 when the coordinator answers and has read Swarm')

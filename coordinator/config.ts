@@ -1,6 +1,7 @@
 // The only place that reads the coordinator's environment.
 import * as v from 'valibot';
 import {
+  bringsKey,
   type Env,
   type ListenAddress,
   readKey,
@@ -14,9 +15,10 @@ import { NodeId } from '../shared/words.ts';
 export interface Config {
   /** Given by Swarm's template {{.Node.ID}}; otherwise asked of the engine. */
   node: NodeId | undefined;
-  /** Given by {{.Service.ID}}: lets a service without the label swarm-vip.role=coordinator count as one. */
+  /** Given by {{.Service.ID}}; otherwise read from the labels of the own container. */
   service: string | undefined;
-  key: Buffer;
+  /** Undefined: derived from Swarm's join token, and the agents are created here. */
+  key: Buffer | undefined;
   agentListen: ListenAddress;
   httpListen: ListenAddress;
   /** Unix socket for the CLI in the same container. */
@@ -37,7 +39,7 @@ export function readConfig(env: Env): Config {
   return {
     node: node.output,
     service: env['SERVICE_ID']?.trim() || undefined,
-    key: readKey(env),
+    key: bringsKey(env) ? readKey(env) : undefined,
     agentListen: readListen(env, 'AGENT_LISTEN', agentPort),
     httpListen: readListen(env, 'HTTP_LISTEN', 9167),
     socketPath: socketPath(env),

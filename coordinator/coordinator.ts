@@ -1,6 +1,8 @@
 // The coordinator's loop: snapshot and reports in, assignments and status out. Holds the little state there is; what to
 // do with it is decided in core/.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../shared/io/log.ts';
+import type { Problem } from '../shared/problem.ts';
 import {
   type AssignedInstance,
   type CoordinatorFrame,
@@ -11,18 +13,14 @@ import {
   type StateTransition,
 } from '../shared/protocol.ts';
 import type { NodeId } from '../shared/words.ts';
+import { type AgentNodes, agentNodes } from './core/agent-nodes.ts';
 import { type AgentRecord, greeted, plansAlike, reported } from './core/agents.ts';
 import { assignmentOf } from './core/config-check.ts';
 import { confirmedDown, confirmedDownLabel } from './core/confirmed-down.ts';
 import { type HistoryDocument, historyDocument, merged } from './core/history.ts';
 import { type Plan, plan } from './core/plan.ts';
-import {
-  activeCoordinator,
-  type GroupsConfig,
-  managerAddresses,
-  nodeName,
-  type Snapshot,
-} from './core/snapshot.ts';
+import { activeCoordinator, isSelf, ownsPorts } from './core/roles.ts';
+import { type GroupsConfig, managerAddresses, nodeName, type Snapshot } from './core/snapshot.ts';
 import { type Status, status } from './core/status.ts';
 import type { Refusal } from './io/agent-server.ts';
 import { activeLabel, type Swarm } from './io/swarm.ts';
@@ -31,13 +29,18 @@ import { createTaskReader } from './task-reader.ts';
 
 export interface CoordinatorDeps {
   self: NodeId;
+  /** Of the own container, where known: several coordinators may run on one host. */
+  service?: string | undefined;
+  task?: string | undefined;
   version: string;
-  swarm: Swarm;
+  swarm: Pick<Swarm, 'snapshot' | 'tasks' | 'setLabel'>;
   send(node: NodeId, frame: CoordinatorFrame): boolean;
   connected(): NodeId[];
   disconnect(node: NodeId, refusal: Refusal): void;
   log: Log;
   now(): number;
+  /** Whether agents can reach this process; without that it is never active. */
+  listens?(): boolean;
 }
 
 export interface Coordinator {
@@ -55,6 +58,15 @@ export interface Coordinator {
   /** What happened on all nodes, as far as their agents have told. */
   history(): HistoryDocument | undefined;
   snapshot(): Snapshot | undefined;
+  plan(): Plan;
+  isActive(): boolean;
+  /** Whether the ports of this host are to be this process's; another coordinator may run beside it. */
+  ownsPorts(): boolean;
+  agentNodes(): AgentNodes;
+  /** What came up outside of the plan; shown beside its problems until told otherwise. */
+  setOwnProblems(problems: readonly Problem[]): void;
+  /** Tells all agents to run nothing, for good; resolves when they have said so, or after a while. */
+  release(patienceMs: number): Promise<void>;
   /** What the node is to run now; undefined while its agent is not connected. */
   assignment(node: NodeId): readonly AssignedInstance[] | undefined;
   /** The same, were this groups.yaml in force and everything had settled. */
@@ -68,6 +80,8 @@ const holdRepeatMs = 1_500;
 
 export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const { self, log, now, swarm } = deps;
+  const identity = { node: self, service: deps.service, task: deps.task };
+  const listens = deps.listens ?? (() => true);
   const records = new Map<NodeId, AgentRecord>();
   const past: Map<NodeId, readonly StateTransition[]> = new Map();
   /** Made from `past`, host names and addresses; dropped when one of them may have changed. */
@@ -88,6 +102,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   let welcome = '';
   let replanning = false;
   let later: NodeJS.Timeout | undefined;
+  let ownProblems: readonly Problem[] = [];
+  let released = false;
 
   /** Coalesces: many reports within one turn of the event loop make one plan. */
   function replanSoon(): void {
@@ -106,9 +122,10 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   }
 
   function replan(): void {
-    if (!snapshot) return;
+    if (!snapshot || released) return;
     current = plan(snapshot, records, now());
-    logProblems(current.problems);
+    // Without agents of its own it would only complain about their absence.
+    if (listens()) logProblems([...current.problems, ...ownProblems]);
     if (role !== 'active' || epoch === undefined) return;
     const patienceMs = activeSinceMs + settleMs - now();
     if (patienceMs > 0 && expectsAgents(snapshot)) {
@@ -147,6 +164,10 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     );
   }
 
+  /** Whether a member has no agent: then Swarm is asked why. */
+  const misses = () =>
+    current.groups.some(({ members }) => members.some(({ node }) => records.get(node)?.connected !== true));
+
   function welcomeFrame(): CoordinatorFrame {
     const managers = snapshot ? managerAddresses(snapshot) : [];
     return { type: 'welcome', protocol: protocolVersion, node: self, role, managers };
@@ -162,8 +183,9 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   /** Follows the rule of who is active. The label on the own node proves quorum before the first assignment. */
   async function followRole(read: Snapshot): Promise<void> {
     const active = activeCoordinator(read);
+    const elected = isSelf(identity, active) && listens();
     const again = overtaken && now() - activeSinceMs >= settleMs;
-    if (active === self && (role === 'standby' || again)) {
+    if (elected && (role === 'standby' || again)) {
       try {
         epoch = await swarm.setLabel(self, activeLabel, new Date(now()).toISOString());
       } catch (error) {
@@ -179,10 +201,10 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       activeSinceMs = now();
       sent = new Map();
       log.info({ event: 'active', epoch }, 'this coordinator is active now');
-    } else if (active !== self && role === 'active') {
+    } else if (!elected && role === 'active') {
       role = 'standby';
       log.info(
-        { event: 'standby', active: active && nodeName(read, active) },
+        { event: 'standby', active: active && nodeName(read, active.node) },
         'this coordinator stands by now',
       );
     }
@@ -220,7 +242,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   return {
     async look() {
       try {
-        const read = await swarm.snapshot();
+        const read = await swarm.snapshot({ agentTasks: misses() });
         if (snapshotError !== undefined) log.info({ event: 'swarm-readable' }, 'Swarm can be read again');
         if (hostnames(read) !== (snapshot && hostnames(snapshot))) told = undefined;
         snapshot = read;
@@ -301,6 +323,25 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       return told;
     },
     snapshot: () => snapshot,
+    plan: () => current,
+    isActive: () => role === 'active',
+    ownsPorts: () => snapshot !== undefined && ownsPorts(snapshot, identity),
+    agentNodes: () => agentNodes(current, records),
+    setOwnProblems(problems) {
+      ownProblems = problems;
+    },
+    async release(patienceMs) {
+      released = true;
+      if (role !== 'active' || epoch === undefined) return;
+      const untilMs = now() + patienceMs;
+      for (const node of deps.connected()) {
+        counter += 1;
+        deps.send(node, { type: 'assignment', epoch, counter, instances: [] });
+      }
+      const busy = () =>
+        deps.connected().some((node) => (records.get(node)?.report?.instances.length ?? 0) > 0);
+      while (busy() && now() < untilMs) await delay(50);
+    },
     assignment: (node) => current.assignments.get(node),
     preview(file, node) {
       const interfaces = new Map(
@@ -316,14 +357,14 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
         self,
         version: deps.version,
         role,
-        active: activeCoordinator(snapshot),
+        active: activeCoordinator(snapshot)?.node,
         epoch,
         snapshot,
         snapshotAgeMs: now() - snapshotMs,
         snapshotError,
         tasks: taskReader.staleness(),
         agents: records,
-        plan: current,
+        plan: { ...current, problems: [...current.problems, ...ownProblems] },
         nowMs: now(),
       });
     },

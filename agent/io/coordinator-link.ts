@@ -2,6 +2,7 @@
 import type { ConnectionOptions } from 'node:tls';
 import { type ClientOptions, WebSocket } from 'ws';
 import type { Log } from '../../shared/io/log.ts';
+import { pskIdentity } from '../../shared/io/psk-identity.ts';
 import {
   type Assignment,
   CoordinatorFrame,
@@ -68,7 +69,7 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
 
   const options: ClientOptions & Pick<ConnectionOptions, 'pskCallback'> = {
     ...pskTlsOptions,
-    pskCallback: () => ({ psk: deps.key, identity: hello.node }),
+    pskCallback: () => ({ psk: deps.key, identity: pskIdentity(hello.node, deps.key) }),
     // There is no certificate, hence no complaint about it: the key is the proof of identity.
     checkServerIdentity: () => false,
     maxPayload: maxFrameBytes,

@@ -60,6 +60,7 @@ const nodeKeys = [
   'observe',
   'confirmed-down',
   'active-since',
+  'agent',
   'role',
 ];
 const groupKeys = ['priority', 'interface', 'address', 'lead'];

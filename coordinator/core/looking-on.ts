@@ -11,7 +11,9 @@ import type { RolloutInput } from './rollout.ts';
  */
 export function runByHand({ group, members, agents }: RolloutInput): NodeId[] {
   return members
-    .filter(({ node, observe }) => {
+    .filter(({ node, observe, leftover }) => {
+      // Swarm itself says that it runs.
+      if (leftover) return true;
       if (!observe || !inReach(agents, node)) return false;
       const seen = agents.get(node)?.report?.observed?.find((each) => each.group === group.name);
       return seen === undefined || seen.state !== 'INIT';

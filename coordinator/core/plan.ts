@@ -9,10 +9,12 @@ import { confirmedDown, possiblyRunning } from './confirmed-down.ts';
 import { type AllGroups, collectGroups, type Group } from './groups.ts';
 import { usableInterfaces } from './interfaces.ts';
 import { leadOf } from './lead.ts';
+import { leftoverProblems, servedByLeftover } from './leftovers.ts';
 import { findMembers, type Member, ownedByNodes } from './members.ts';
 import { isObserving, observeLabel } from './observe.ts';
 import { observedProblems } from './observed.ts';
 import { assignPriorities } from './priority.ts';
+import { readable } from './readable.ts';
 import { type RolloutStep, rollOut, type Waiting } from './rollout.ts';
 import { serviceProblems } from './service-tasks.ts';
 import { nodeName, type Snapshot } from './snapshot.ts';
@@ -33,6 +35,8 @@ export interface PlannedMember extends Member {
   leads: boolean;
   /** Final priority that keepalived is to get; undefined for one that takes no part (reserve, no interface). */
   priority: number | undefined;
+  /** A keepalived of the former operator serves the group here. */
+  leftover?: boolean;
 }
 
 export interface PlannedGroup {
@@ -70,7 +74,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
     runningInstance(agents, node, group)?.trackInterfaces ?? [];
   const memberships = findMembers(snapshot, { ...defined, groups }, { interfaces, tracked }, nowMs);
   const vrids = allocateVrids(groups, learntVrids(agents));
-  problems.push(...memberships.problems, ...vrids.problems);
+  problems.push(...memberships.problems, ...vrids.problems, ...leftoverProblems(snapshot, groups));
 
   const assignments = new Map<NodeId, AssignedInstance[]>();
   for (const [node, { connected, report }] of agents) if (connected && report) assignments.set(node, []);
@@ -80,7 +84,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
   for (const group of groups) {
     const vrid = vrids.byGroup.get(group.name);
     if (vrid === undefined) continue;
-    const members = prioritise(snapshot, group.name, memberships.byGroup.get(group.name) ?? []);
+    const members = prioritise(snapshot, group, memberships.byGroup.get(group.name) ?? [], agents);
     const step = rollOut({
       group,
       vrid: vrid as Vrid,
@@ -135,10 +139,19 @@ function distribute(step: RolloutStep, assignments: Map<NodeId, AssignedInstance
  * A member that has not been heard yet keeps its rank: a coordinator that is new must not shift the others' priorities
  * only because it does not know a dead node's interfaces.
  */
-function prioritise(snapshot: Snapshot, group: string, members: Member[]): PlannedMember[] {
-  const lead = leadOf(snapshot, group, members);
+function prioritise(snapshot: Snapshot, group: Group, members: Member[], agents: Agents): PlannedMember[] {
+  const lead = leadOf(snapshot, group.name, members);
+  // Where ours runs already, that stays: two on one host are reported.
+  const old = new Set(
+    members.flatMap(({ node }) =>
+      !runningInstance(agents, node, group.name) && servedByLeftover(snapshot, node, group) ? [node] : [],
+    ),
+  );
   const able = members
-    .filter((member) => !member.observe && (member.attachment !== undefined || !member.reported))
+    .filter(
+      ({ node, observe, attachment, reported }) =>
+        !observe && !old.has(node) && (attachment !== undefined || !reported),
+    )
     .sort((a, b) => b.wantedPriority - a.wantedPriority || a.order - b.order)
     .slice(0, maxActiveMembers);
   const priorities = assignPriorities(
@@ -153,6 +166,7 @@ function prioritise(snapshot: Snapshot, group: string, members: Member[]): Plann
     ...member,
     leads: member.node === lead,
     priority: priorities.get(member.node),
+    ...(old.has(member.node) ? { observe: true, leftover: true } : {}),
   }));
 }
 
@@ -220,7 +234,9 @@ function unreachable(snapshot: Snapshot, group: Group, members: PlannedMember[],
         where: `node ${nodeName(snapshot, node)}`,
         group: group.name,
         node,
-        message: `no agent of this node is connected; Swarm calls the node ${swarmNode?.state}, availability ${swarmNode?.availability}`,
+        message:
+          `no agent of this node is connected; Swarm calls the node ${swarmNode?.state}, ` +
+          `availability ${swarmNode?.availability}${agentTaskWords(snapshot, node)}`,
         instead: confirmed.has(node)
           ? 'an operator has confirmed that it is off: nobody waits for it'
           : seen
@@ -231,6 +247,15 @@ function unreachable(snapshot: Snapshot, group: Group, members: PlannedMember[],
           'and something waits for it: swarm-vip confirm-down NODE',
       };
     });
+}
+
+/** Why there is none, in Swarm's words. */
+function agentTaskWords({ agentTasks, agentServices }: Snapshot, node: NodeId): string {
+  if (agentServices?.length === 0) return '; no service of agents is deployed';
+  if (!agentTasks) return '';
+  const task = agentTasks.find((each) => each.node === node);
+  if (!task) return '; Swarm has no task for its agent yet';
+  return `; its agent’s task: ${task.state}${task.error === '' ? '' : `: ${readable(task.error)}`}`;
 }
 
 function fromAgents(snapshot: Snapshot, agents: Agents): Problem[] {

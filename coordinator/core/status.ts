@@ -91,6 +91,10 @@ export interface Status {
   snapshot: { ageMs: number; error: string | null };
   /** The Docker config that groups.yaml was read from; null when there is none. */
   config: ConfigInUse | null;
+  /** Where agents come from; null when there is no service of them. */
+  agentService: { name: string; managed: boolean } | null;
+  /** What the former operator left behind: `swarm-vip migrate` replaces it. */
+  leftovers: { service: string; nodes: NodeRef[] }[];
   groups: GroupStatus[];
   agents: AgentStatus[];
   problems: Problem[];
@@ -145,12 +149,22 @@ export function status(input: StatusInput): Status {
     },
     snapshot: { ageMs: input.snapshotAgeMs, error: input.snapshotError ?? null },
     config: plan.config ?? null,
+    agentService: agentServiceOf(snapshot),
+    leftovers: (snapshot.leftovers ?? []).map(({ name, nodes }) => ({
+      service: name,
+      nodes: nodes.map(ref),
+    })),
     groups,
     agents: [...agents]
       .map(([node, record]) => agentStatus(ref(node), record, plan, nowMs))
       .sort((a, b) => a.hostname.localeCompare(b.hostname) || a.node.localeCompare(b.node)),
     problems,
   };
+}
+
+function agentServiceOf({ agentServices = [] }: Snapshot): Status['agentService'] {
+  const service = agentServices.find(({ managed }) => !managed) ?? agentServices[0];
+  return service ? { name: service.name, managed: service.managed } : null;
 }
 
 function groupStatus(

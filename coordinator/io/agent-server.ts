@@ -1,8 +1,11 @@
 // The WebSocket server for agents: TLS-PSK, one connection per node, frames validated at the edge. It knows sockets and
-// frames; what they mean is decided by whoever gets the events.
+// frames; what they mean is decided by whoever gets the events. A coordinator of another stack on the same host, which
+// has no port of its own, asks for pages and actions here (relay.ts).
+import type { RequestListener } from 'node:http';
 import { createServer } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import { type PskIdentity, readPskIdentity } from '../../shared/io/psk-identity.ts';
 import type { ListenAddress } from '../../shared/io/settings.ts';
 import {
   AgentFrame,
@@ -18,6 +21,7 @@ import {
 } from '../../shared/protocol.ts';
 import { pskTlsOptions } from '../../shared/tls.ts';
 import type { NodeId } from '../../shared/words.ts';
+import type { KeyRing } from './key-ring.ts';
 
 const maxQueuedBytes = 4 * 1_048_576;
 const helloDeadlineMs = 5_000;
@@ -45,18 +49,30 @@ export interface AgentServer {
   send(node: NodeId, frame: CoordinatorFrame): boolean;
   connected(): NodeId[];
   disconnect(node: NodeId, refusal: Refusal): void;
+  /** Gives the port back; `listen` takes it again. */
   close(): Promise<void>;
 }
 
-export function createAgentServer(key: Buffer, events: AgentServerEvents): AgentServer {
-  const identities = new WeakMap<object, string>();
+export function createAgentServer(
+  keys: Pick<KeyRing, 'find'>,
+  events: AgentServerEvents,
+  neighbours: RequestListener,
+): AgentServer {
+  const identities = new WeakMap<object, PskIdentity>();
   const sockets = new Map<NodeId, WebSocket>();
-  const server = createServer({
+  const options = {
     ...pskTlsOptions,
-    pskCallback: (socket, identity) => {
+    pskCallback: (socket: TLSSocket, text: string) => {
+      const identity = readPskIdentity(text);
       identities.set(socket, identity);
-      return key;
+      // The types know no refusal; null ends the handshake.
+      return keys.find(identity.key) ?? (null as unknown as Buffer);
     },
+  };
+  const server = createServer(options, (request, response) => {
+    // Agents have the key, too, but they run on other hosts or beside us.
+    if (isLoopback(request.socket.remoteAddress)) return neighbours(request, response);
+    response.writeHead(403).end();
   });
   server.on('tlsClientError', (error, socket) => {
     events.refused(plain(socket.remoteAddress), {
@@ -69,7 +85,7 @@ export function createAgentServer(key: Buffer, events: AgentServerEvents): Agent
 
   wss.on('connection', (socket, request) => {
     const address = plain(request.socket.remoteAddress);
-    const identity = identities.get(request.socket as TLSSocket) ?? '';
+    const identity = identities.get(request.socket as TLSSocket)?.node ?? '';
     const refuse = (refusal: Refusal) => {
       events.refused(address, refusal);
       socket.close(refusal.code, refusal.reason.slice(0, 120));
@@ -157,13 +173,16 @@ export function createAgentServer(key: Buffer, events: AgentServerEvents): Agent
     close: () =>
       new Promise((resolve) => {
         for (const socket of wss.clients) socket.terminate();
-        wss.close(() => server.close(() => resolve()));
+        server.close(() => resolve());
+        server.closeAllConnections();
       }),
   };
 }
 
 const text = (data: RawData): string =>
   Array.isArray(data) ? Buffer.concat(data).toString('utf8') : Buffer.from(data as Buffer).toString('utf8');
+
+const isLoopback = (address: string | undefined): boolean => /^(127\.|::1$)/.test(plain(address));
 
 /** "::ffff:10.0.0.1" → "10.0.0.1": a dual-stack socket shows IPv4 peers like this. */
 const plain = (address: string | undefined): string => (address ?? 'unknown').replace(/^::ffff:/, '');

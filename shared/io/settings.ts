@@ -12,6 +12,9 @@ export class SettingError extends Error {
   }
 }
 
+/** Whether the environment brings a key of its own. */
+export const bringsKey = (env: Env): boolean => Boolean(env['SWARM_VIP_KEY_FILE'] || env['SWARM_VIP_KEY']);
+
 /** The pre-shared key: SWARM_VIP_KEY_FILE (a Docker secret) or, for trials, SWARM_VIP_KEY. Surrounding space is cut. */
 export function readKey(env: Env): Buffer {
   const file = env['SWARM_VIP_KEY_FILE'];

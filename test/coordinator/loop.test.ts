@@ -27,9 +27,7 @@ describe('an agent that connects again', () => {
       swarm: {
         snapshot: () => Promise.resolve(swarm),
         tasks: () => assert.fail('nobody asks for tasks'),
-        ownNode: () => Promise.resolve(id(1)),
         setLabel: () => Promise.resolve(7),
-        watch: () => undefined,
       },
       send: (_, frame) => sent.push(frame) > 0,
       connected: () => [id(1)],

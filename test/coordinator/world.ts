@@ -47,7 +47,7 @@ export function service(
     name: 'vip_coordinator',
     createdAt: '2026-01-01T00:00:00Z',
     env: { KEEPALIVED_GROUP: 'web', KEEPALIVED_VIRTUAL_IPS: '10.0.0.100', ...env },
-    runningOn: [id(1)],
+    tasks: [{ id: 'task1', node: id(1) }],
     ...more,
   };
 }

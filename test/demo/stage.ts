@@ -66,14 +66,20 @@ export async function ready(
 }
 
 /** `swarm-vip status -o json` on a manager, as an operator runs it. */
-export async function statusOf(lab: Lab, node?: string): Promise<Status> {
-  const { stdout } = await cli(lab, ['status', '-o', 'json'], node);
+export async function statusOf(lab: Lab, node?: string, service?: string): Promise<Status> {
+  const { stdout, stderr } = await cli(lab, ['status', '-o', 'json'], node, service);
+  if (stdout === '') throw new Error(stderr);
   return JSON.parse(stdout) as Status;
 }
 
 /** `swarm-vip` in a coordinator's container: on the node that is named, else on the first manager that runs one. */
-export async function cli(lab: Lab, args: string[], node?: string): Promise<RunResult> {
-  const filter = 'label=com.docker.swarm.service.name=swarm-vip_coordinator';
+export async function cli(
+  lab: Lab,
+  args: string[],
+  node?: string,
+  service = 'swarm-vip_coordinator',
+): Promise<RunResult> {
+  const filter = `label=com.docker.swarm.service.name=${service}`;
   const status = await lab.status();
   const managers = status.filter(({ manager, engine }) => manager && engine).map(({ name }) => name);
   for (const via of node === undefined ? managers : [node]) {

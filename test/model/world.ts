@@ -7,7 +7,7 @@ import { type Agent, startAgent } from './agent.ts';
 import { ControlPlane } from './control-plane.ts';
 import { Judge } from './judge.ts';
 import { Machine, type Surroundings } from './machine.ts';
-import { Raft } from './raft.ts';
+import { Raft, tasksOn } from './raft.ts';
 import { configOf, type GroupSpec, nodeId, pairOf, swarmNode } from './specs.ts';
 import { randomFrom, VirtualTime } from './virtual-time.ts';
 import type { Advert, Router } from './vrrp.ts';
@@ -79,10 +79,11 @@ export class World implements Surroundings {
     if (next && (leader === undefined || !able.includes(leader))) this.lead(next);
     const ready = this.raft.current.nodes.filter(({ state }) => state === 'ready').map(({ id }) => id);
     const running = managers.map(({ machine }) => machine.id).filter((id) => ready.includes(id));
-    if (next && running.join() !== this.raft.current.services[0]?.runningOn.join()) {
+    const before = this.raft.current.services[0]?.tasks.map(({ node }) => node) ?? [];
+    if (next && running.join() !== before.join()) {
       this.raft.write((snapshot) => ({
         ...snapshot,
-        services: snapshot.services.map((service) => ({ ...service, runningOn: running })),
+        services: snapshot.services.map((service) => ({ ...service, tasks: tasksOn(running) })),
       }));
     }
     this.time.after(3000, () => this.followLeader());
