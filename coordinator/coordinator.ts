@@ -14,6 +14,7 @@ import type { NodeId } from '../shared/words.ts';
 import { type AgentRecord, greeted, plansAlike, reported } from './core/agents.ts';
 import { assignmentOf } from './core/config-check.ts';
 import { confirmedDown, confirmedDownLabel } from './core/confirmed-down.ts';
+import { orderEvent, problemEvent, roleEvent, transitionEvent } from './core/events.ts';
 import { type HistoryDocument, historyDocument, merged } from './core/history.ts';
 import { type Plan, plan } from './core/plan.ts';
 import {
@@ -23,7 +24,8 @@ import {
   nodeName,
   type Snapshot,
 } from './core/snapshot.ts';
-import { type Status, status } from './core/status.ts';
+import { type NodeRef, type Status, status } from './core/status.ts';
+import { createEventLog, type EventLog } from './event-log.ts';
 import type { Refusal } from './io/agent-server.ts';
 import { activeLabel, type Swarm } from './io/swarm.ts';
 import { createProblemLog } from './problem-log.ts';
@@ -55,6 +57,8 @@ export interface Coordinator {
   /** What happened on all nodes, as far as their agents have told. */
   history(): HistoryDocument | undefined;
   snapshot(): Snapshot | undefined;
+  /** As things happen. */
+  readonly events: EventLog;
   /** What the node is to run now; undefined while its agent is not connected. */
   assignment(node: NodeId): readonly AssignedInstance[] | undefined;
   /** The same, were this groups.yaml in force and everything had settled. */
@@ -65,6 +69,8 @@ export interface Coordinator {
 const settleMs = 5_000;
 /** Shorter than the shortest hold (`holdLimitMs`). */
 const holdRepeatMs = 1_500;
+/** A timer holds 2^31 ms; times that a plan waits for may be further away. */
+const longestWaitMs = 3_600_000;
 
 export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const { self, log, now, swarm } = deps;
@@ -83,8 +89,15 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   let overtaken = false;
   let sent = new Map<NodeId, { content: string; ms: number }>();
   let current: Plan = { assignments: new Map(), groups: [], problems: [] };
-  const logProblems = createProblemLog(log);
+  const events = createEventLog();
+  const logProblems = createProblemLog(log, (type, problem) =>
+    events.tell(problemEvent(type, problem, now())),
+  );
   const taskReader = createTaskReader({ swarm, send: deps.send, log, now });
+  /** Nodes that got orders in spite of a pause: they are also told when those end. */
+  let toldInPause = new Set<NodeId>();
+  /** Whom those who ask this coordinator for events are to follow. */
+  let following: NodeId | undefined;
   let welcome = '';
   let replanning = false;
   let later: NodeJS.Timeout | undefined;
@@ -102,20 +115,20 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   /** One timer for all reasons to look again. */
   function replanIn(ms: number): void {
     clearTimeout(later);
-    later = setTimeout(replanSoon, ms).unref();
+    later = setTimeout(replanSoon, Math.min(ms, longestWaitMs)).unref();
   }
 
   function replan(): void {
     if (!snapshot) return;
     current = plan(snapshot, records, now());
-    logProblems(current.problems);
+    logProblems(statusNow()?.problems ?? []);
     if (role !== 'active' || epoch === undefined) return;
     const patienceMs = activeSinceMs + settleMs - now();
     if (patienceMs > 0 && expectsAgents(snapshot)) {
       replanIn(patienceMs);
       return;
     }
-    for (const [node, instances] of current.assignments) {
+    for (const [node, instances] of outgoing(current)) {
       const content = JSON.stringify(instances);
       const last = sent.get(node);
       // A hold ends by itself on the agent; while the change still waits for others, it is said again.
@@ -124,6 +137,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       counter += 1;
       if (!deps.send(node, { type: 'assignment', epoch, counter, instances })) continue;
       sent.set(node, { content, ms: now() });
+      if (last?.content !== content)
+        events.tell(orderEvent(refOf(node), { epoch, counter }, instances, now()));
       const groups = instances.map(({ group }) => group);
       log.info(
         { event: 'assigned', node: nodeName(snapshot, node), epoch, counter, groups },
@@ -138,6 +153,14 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     if (Number.isFinite(lookMs)) replanIn(Math.max(1, lookMs));
   }
 
+  /** What may be sent now: everything, or in a pause what cannot wait. */
+  function outgoing({ assignments, frozen }: Plan): [NodeId, readonly AssignedInstance[]][] {
+    if (!frozen) toldInPause = new Set();
+    if (!frozen) return [...assignments];
+    for (const node of frozen.urgent) toldInPause.add(node);
+    return [...frozen.assignments].filter(([node]) => toldInPause.has(node));
+  }
+
   /** Whether a node that should have an agent, by its label and by Swarm, has not reported yet. */
   function expectsAgents({ nodes }: Snapshot): boolean {
     const labelled = new Set(current.groups.flatMap(({ members }) => members.map(({ node }) => node)));
@@ -145,6 +168,29 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       ({ id, state, availability }) =>
         labelled.has(id) && state === 'ready' && availability !== 'drain' && !records.get(id)?.report,
     );
+  }
+
+  function statusNow(): Status | undefined {
+    if (!snapshot) return undefined;
+    return status({
+      self,
+      version: deps.version,
+      role,
+      active: activeCoordinator(snapshot),
+      epoch,
+      snapshot,
+      snapshotAgeMs: now() - snapshotMs,
+      snapshotError,
+      tasks: taskReader.staleness(),
+      agents: records,
+      plan: current,
+      nowMs: now(),
+    });
+  }
+
+  function refOf(node: NodeId): NodeRef {
+    const known = snapshot?.nodes.find(({ id }) => id === node)?.hostname;
+    return { node, hostname: known ?? records.get(node)?.hello.hostname ?? node };
   }
 
   function welcomeFrame(): CoordinatorFrame {
@@ -179,12 +225,14 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       activeSinceMs = now();
       sent = new Map();
       log.info({ event: 'active', epoch }, 'this coordinator is active now');
+      events.tell(roleEvent('active', refOf(self), now()));
     } else if (active !== self && role === 'active') {
       role = 'standby';
       log.info(
         { event: 'standby', active: active && nodeName(read, active) },
         'this coordinator stands by now',
       );
+      events.tell(roleEvent('standby', refOf(self), now()));
     }
   }
 
@@ -228,6 +276,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
         snapshotError = undefined;
         expel(read);
         await followRole(read);
+        if (following !== activeCoordinator(read)) events.turnOver();
+        following = activeCoordinator(read);
         if (role === 'active') await withdrawConfirmations(read);
         greetAll();
         replan();
@@ -241,6 +291,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
           );
         }
         snapshotError = reason;
+        logProblems(statusNow()?.problems ?? []);
         return false;
       }
     },
@@ -284,8 +335,12 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     },
 
     remember(node, transitions) {
-      past.set(node, merged(past.get(node) ?? [], transitions));
+      const known = past.get(node);
+      const heard = new Set(known?.map(({ seq }) => seq));
+      past.set(node, merged(known ?? [], transitions));
       told = undefined;
+      for (const entry of transitions.filter(({ seq }) => !heard.has(seq)))
+        events.tell(transitionEvent({ ...entry, ...refOf(node) }), known === undefined);
     },
 
     gone(node) {
@@ -301,6 +356,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       return told;
     },
     snapshot: () => snapshot,
+    events,
     assignment: (node) => current.assignments.get(node),
     preview(file, node) {
       const interfaces = new Map(
@@ -310,23 +366,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       return assignmentOf({ ...snapshot, configs: [file] }, node, interfaces).instances;
     },
 
-    status() {
-      if (!snapshot) return undefined;
-      return status({
-        self,
-        version: deps.version,
-        role,
-        active: activeCoordinator(snapshot),
-        epoch,
-        snapshot,
-        snapshotAgeMs: now() - snapshotMs,
-        snapshotError,
-        tasks: taskReader.staleness(),
-        agents: records,
-        plan: current,
-        nowMs: now(),
-      });
-    },
+    status: statusNow,
   };
 }
 

@@ -9,6 +9,7 @@ import { createActions } from './actions.ts';
 import { type Config, readConfig } from './config.ts';
 import { type Coordinator, createCoordinator } from './coordinator.ts';
 import { createAgentServer } from './io/agent-server.ts';
+import { createEventStream } from './io/event-stream.ts';
 import { startLookLoop } from './io/look-loop.ts';
 import { createMetrics } from './io/metrics.ts';
 import { overviewRoutes } from './io/overview-routes.ts';
@@ -93,6 +94,11 @@ async function serveHttp(config: Config, coordinator: Coordinator, actions: Acti
       const history = coordinator.history();
       return history ? json(200, history) : unread();
     },
+    '/api/v1/events': createEventStream({
+      ...coordinator,
+      now: Date.now,
+      httpPort: config.httpListen.port,
+    }),
     '/metrics': async () => {
       const status = coordinator.status();
       if (!status) return unread();

@@ -58,6 +58,7 @@ const nodeKeys = [
   'address',
   'drain',
   'observe',
+  'pause',
   'confirmed-down',
   'active-since',
   'role',

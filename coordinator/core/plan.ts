@@ -6,12 +6,14 @@ import type { NodeId, Vrid } from '../../shared/words.ts';
 import type { AgentRecord } from './agents.ts';
 import { weightProblems } from './checks-weight.ts';
 import { confirmedDown, possiblyRunning } from './confirmed-down.ts';
+import { type Frozen, freeze } from './frozen.ts';
 import { type AllGroups, collectGroups, type Group } from './groups.ts';
 import { usableInterfaces } from './interfaces.ts';
 import { leadOf } from './lead.ts';
 import { findMembers, type Member, ownedByNodes } from './members.ts';
 import { isObserving, observeLabel } from './observe.ts';
 import { observedProblems } from './observed.ts';
+import { type Paused, readPause } from './paused.ts';
 import { assignPriorities } from './priority.ts';
 import { type RolloutStep, rollOut, type Waiting } from './rollout.ts';
 import { serviceProblems } from './service-tasks.ts';
@@ -49,6 +51,9 @@ export interface Plan {
   problems: Problem[];
   /** When time alone may change the plan: Unix ms. */
   againMs?: number;
+  /** The plan stands still: of `assignments` nothing goes out, only what `frozen` calls urgent. */
+  pause?: Paused;
+  frozen?: Frozen;
   /** The version of groups.yaml that this plan was made from. */
   config?: AllGroups['config'];
 }
@@ -62,13 +67,19 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
     if (report) interfaces.set(node, usableInterfaces(report.interfaces));
 
   const defined = collectGroups(snapshot);
-  const problems = [...defined.problems];
+  const { pause, problems: pauses } = readPause(snapshot, nowMs);
+  const problems = [...pauses, ...defined.problems];
   const groups = defined.groups.flatMap((group) =>
     withoutNodeAddresses(snapshot, group, agents, interfaces, problems),
   );
   const tracked = (node: NodeId, group: string) =>
     runningInstance(agents, node, group)?.trackInterfaces ?? [];
-  const memberships = findMembers(snapshot, { ...defined, groups }, { interfaces, tracked }, nowMs);
+  const memberships = findMembers(
+    snapshot,
+    { ...defined, groups },
+    { interfaces, tracked },
+    pause?.sinceMs ?? nowMs,
+  );
   const vrids = allocateVrids(groups, learntVrids(agents));
   problems.push(...memberships.problems, ...vrids.problems);
 
@@ -106,11 +117,17 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
     planned.push({ group, vrid: vrid as Vrid, members, waiting: step.waiting });
   }
   problems.push(...fromAgents(snapshot, agents));
+  const frozen = pause && freeze(snapshot, planned, agents, nowMs);
+  if (pause && frozen) {
+    problems.push(...frozen.problems);
+    looks.push(pause.untilMs, ...frozen.againMs);
+  }
   return {
     assignments,
     groups: planned,
     problems,
     ...(looks.length > 0 ? { againMs: Math.min(...looks) } : {}),
+    ...(pause && frozen ? { pause, frozen } : {}),
     config: defined.config,
   };
 }

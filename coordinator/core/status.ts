@@ -9,6 +9,7 @@ import type { Drain } from './drain.ts';
 import type { Group } from './groups.ts';
 import type { ConfigInUse } from './groups-configs.ts';
 import { observedNote, observedObstacle, sentPriority } from './observed.ts';
+import type { Paused } from './paused.ts';
 import type { Plan, PlannedGroup, PlannedMember } from './plan.ts';
 import type { TaskStaleness } from './service-tasks.ts';
 import { tasksStaleProblem } from './service-tasks.ts';
@@ -89,6 +90,8 @@ export interface Status {
     epoch: number | null;
   };
   snapshot: { ageMs: number; error: string | null };
+  /** The plan stands still; `waiting` are the nodes that are to run something else afterwards. */
+  pause: { reason: string; since: string; until: string; waiting: NodeRef[] } | null;
   /** The Docker config that groups.yaml was read from; null when there is none. */
   config: ConfigInUse | null;
   groups: GroupStatus[];
@@ -129,6 +132,9 @@ export function status(input: StatusInput): Status {
     ...(input.tasks ? [tasksStaleProblem(input.tasks)] : []),
   ];
   const groups = plan.groups.map((planned) => groupStatus(planned, agents, ref));
+  const shownAgents = [...agents]
+    .map(([node, record]) => agentStatus(ref(node), record, plan, nowMs))
+    .sort((a, b) => a.hostname.localeCompare(b.hostname) || a.node.localeCompare(b.node));
   return {
     apiVersion: 'swarm-vip/v1',
     kind: 'Status',
@@ -144,12 +150,21 @@ export function status(input: StatusInput): Status {
       epoch: input.epoch ?? null,
     },
     snapshot: { ageMs: input.snapshotAgeMs, error: input.snapshotError ?? null },
+    pause: plan.pause ? pauseStatus(plan.pause, shownAgents) : null,
     config: plan.config ?? null,
     groups,
-    agents: [...agents]
-      .map(([node, record]) => agentStatus(ref(node), record, plan, nowMs))
-      .sort((a, b) => a.hostname.localeCompare(b.hostname) || a.node.localeCompare(b.node)),
+    agents: shownAgents,
     problems,
+  };
+}
+
+function pauseStatus({ reason, sinceMs, untilMs }: Paused, agents: readonly AgentStatus[]): Status['pause'] {
+  const waiting = agents.filter(({ connected, inSync }) => connected && !inSync);
+  return {
+    reason,
+    since: new Date(sinceMs).toISOString(),
+    until: new Date(untilMs).toISOString(),
+    waiting: waiting.map(({ node, hostname }) => ({ node, hostname })),
   };
 }
 

@@ -11,6 +11,7 @@ export function statusTable(status: Status): string {
     `${status.verdict}   coordinator ${active}, Swarm read ${seconds(snapshot.ageMs)} ago, ` +
       `${agents.filter(({ connected }) => connected).length}/${agents.length} agents connected`,
   ];
+  if (status.pause) parts.unshift(pauseText(status.pause));
   for (const group of groups) {
     const holders = group.holders.map(({ hostname }) => hostname).join(' AND ') || 'NOBODY';
     parts.push(
@@ -36,6 +37,13 @@ export function statusTable(status: Status): string {
     );
   }
   return `${parts.join('\n\n')}\n`;
+}
+
+function pauseText({ reason, until, waiting }: NonNullable<Status['pause']>): string {
+  const why = reason === '' ? '' : ` (${reason})`;
+  const names = waiting.map(({ hostname }) => hostname).join(', ');
+  const held = names === '' ? 'nothing waits' : `changes wait for ${names}`;
+  return `PAUSED until ${until}${why}: no assignment changes; ${held}`;
 }
 
 function waitingText({ waiting }: GroupStatus, { agents }: Status): string {

@@ -30,7 +30,9 @@ export interface Answer {
 /** Takes the response over: it goes on after the route has returned. */
 export type Stream = { stream: (response: ServerResponse) => void };
 
-export type Routes = Readonly<Record<string, () => Answer | Stream | Promise<Answer | Stream>>>;
+export type Routes = Readonly<
+  Record<string, (query: URLSearchParams) => Answer | Stream | Promise<Answer | Stream>>
+>;
 
 /** Actions by exact path; they get the parsed JSON of the request, still to be validated. */
 export type Actions = Readonly<Record<string, (body: unknown) => Answer | Promise<Answer>>>;
@@ -122,7 +124,7 @@ async function answerTo(
   routes: Routes,
   actions: Actions,
 ): Promise<Answer | Stream> {
-  const path = (request.url ?? '/').split('?')[0] ?? '/';
+  const [path = '/', query = ''] = (request.url ?? '/').split('?');
   if (request.method === 'POST' && Object.hasOwn(actions, path)) {
     const body = await readJson(request);
     return body.ok ? (actions[path]?.(body.value) ?? json(404, {})) : json(400, { error: body.reason });
@@ -131,7 +133,9 @@ async function answerTo(
     return json(405, { error: `${request.method} is not served here: this interface is read-only` });
   }
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-  return route ? route() : json(404, { error: `no such page: ${path}`, pages: Object.keys(routes) });
+  return route
+    ? route(new URLSearchParams(query))
+    : json(404, { error: `no such page: ${path}`, pages: Object.keys(routes) });
 }
 
 type Body = { ok: true; value: unknown } | { ok: false; reason: string };
