@@ -59,6 +59,7 @@ const nodeKeys = [
   'drain',
   'observe',
   'pause',
+  'window',
   'confirmed-down',
   'active-since',
   'role',

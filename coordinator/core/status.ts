@@ -14,6 +14,7 @@ import type { Plan, PlannedGroup, PlannedMember } from './plan.ts';
 import type { TaskStaleness } from './service-tasks.ts';
 import { tasksStaleProblem } from './service-tasks.ts';
 import type { Snapshot } from './snapshot.ts';
+import type { PlannedWindow } from './windows.ts';
 
 export type Verdict = 'OK' | 'DEGRADED' | 'NO HOLDER' | 'TWO HOLDERS';
 
@@ -77,6 +78,18 @@ export interface AgentStatus extends NodeRef {
   inSync: boolean;
 }
 
+export interface WindowStatus extends NodeRef {
+  schedule: string;
+  timeZone: string;
+  reason: string;
+  from: string;
+  until: string;
+  /** The addresses are to be elsewhere now; a little before `from` already. */
+  open: boolean;
+  /** Groups for which it is not carried out, because nobody else could hold them. */
+  refused: string[];
+}
+
 export interface Status {
   apiVersion: 'swarm-vip/v1';
   kind: 'Status';
@@ -92,6 +105,8 @@ export interface Status {
   snapshot: { ageMs: number; error: string | null };
   /** The plan stands still; `waiting` are the nodes that are to run something else afterwards. */
   pause: { reason: string; since: string; until: string; waiting: NodeRef[] } | null;
+  /** Maintenance windows of nodes: those that are open, and the next ones, in order of time. */
+  windows: WindowStatus[];
   /** The Docker config that groups.yaml was read from; null when there is none. */
   config: ConfigInUse | null;
   groups: GroupStatus[];
@@ -151,6 +166,7 @@ export function status(input: StatusInput): Status {
     },
     snapshot: { ageMs: input.snapshotAgeMs, error: input.snapshotError ?? null },
     pause: plan.pause ? pauseStatus(plan.pause, shownAgents) : null,
+    windows: (plan.windows ?? []).map((window) => windowStatus(window, ref(window.node))),
     config: plan.config ?? null,
     groups,
     agents: shownAgents,
@@ -166,6 +182,12 @@ function pauseStatus({ reason, sinceMs, untilMs }: Paused, agents: readonly Agen
     until: new Date(untilMs).toISOString(),
     waiting: waiting.map(({ node, hostname }) => ({ node, hostname })),
   };
+}
+
+function windowStatus(window: PlannedWindow, ref: NodeRef): WindowStatus {
+  const { schedule, zone, reason, fromMs, untilMs, open, refused } = window;
+  const [from = '', until = ''] = [fromMs, untilMs].map((ms) => new Date(ms).toISOString());
+  return { ...ref, schedule, timeZone: zone, reason, from, until, open, refused };
 }
 
 function groupStatus(

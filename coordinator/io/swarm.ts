@@ -3,6 +3,7 @@
 import Docker from 'dockerode';
 import * as v from 'valibot';
 import { NodeId } from '../../shared/words.ts';
+import { ownPrefix } from '../core/labels.ts';
 import type { ServiceTask } from '../core/service-tasks.ts';
 import type { CoordinatorService, Snapshot } from '../core/snapshot.ts';
 import { readNodes, SwarmLabels } from '../core/swarm-node.ts';
@@ -29,6 +30,7 @@ const RawService = v.object({
     TaskTemplate: v.optional(
       v.object({
         ContainerSpec: v.optional(v.object({ Env: v.optional(v.nullable(v.array(v.string()))) })),
+        Placement: v.optional(v.object({ Constraints: v.optional(v.nullable(v.array(v.string()))) })),
       }),
     ),
   }),
@@ -92,8 +94,9 @@ export function createSwarm(socketPath: string, ownService: string | undefined):
             runningOn: runningOn.filter((node): node is NodeId => v.is(NodeId, node)),
           };
         }),
-        allServices: all.map(({ ID: id, Spec: { Name: name, Mode } }) => ({
-          ...{ id, name },
+        allServices: all.map(({ ID: id, CreatedAt: createdAt, Spec: { Name: name, Mode, ...spec } }) => ({
+          ...{ id, name, createdAt, labels: ownLabels(spec.Labels) },
+          constraints: spec.TaskTemplate?.Placement?.Constraints ?? [],
           // An absent number is 0 in Docker's JSON.
           replicas: Mode?.Replicated && (Mode.Replicated.Replicas ?? 0),
         })),
@@ -143,6 +146,9 @@ export function createSwarm(socketPath: string, ownService: string | undefined):
     },
   };
 }
+
+const ownLabels = (labels: Record<string, string> | null | undefined): Record<string, string> =>
+  Object.fromEntries(Object.entries(labels ?? {}).filter(([key]) => key.startsWith(ownPrefix)));
 
 const taskFilter = (services: readonly { ID: string }[]) => ({
   service: services.map(({ ID }) => ID),
