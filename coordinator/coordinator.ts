@@ -154,7 +154,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   }
 
   /** What may be sent now: everything, or in a pause what cannot wait. */
-  function outgoing({ assignments, frozen }: Plan): [NodeId, readonly AssignedInstance[]][] {
+  function outgoing({ assignments, frozen }: Plan): [NodeId, AssignedInstance[]][] {
     if (!frozen) toldInPause = new Set();
     if (!frozen) return [...assignments];
     for (const node of frozen.urgent) toldInPause.add(node);

@@ -62,9 +62,15 @@ export function orderEvent(
   atMs: number,
 ): OrderEvent {
   return {
-    ...{ type: 'order', key: `order ${epoch} ${counter}`, atMs, ...to, epoch, counter },
+    type: 'order',
+    key: `order ${epoch} ${counter}`,
+    atMs,
+    ...to,
+    epoch,
+    counter,
     groups: instances.map(({ group, priority, standAside, transition, order }) => ({
-      ...{ group, priority },
+      group,
+      priority,
       ...(standAside ? { standAside } : {}),
       ...(transition ? { transition } : {}),
       ...(order === undefined ? {} : { order }),
@@ -80,7 +86,10 @@ export const problemEvent = (type: ProblemEvent['type'], problem: Problem, atMs:
 });
 
 export const roleEvent = (type: RoleEvent['type'], self: NodeRef, atMs: number): RoleEvent => ({
-  ...{ type, key: `${type} ${self.node} ${atMs}`, atMs, ...self },
+  type,
+  key: `${type} ${self.node} ${atMs}`,
+  atMs,
+  ...self,
 });
 
 /** Whether the event speaks of the group; what speaks of no group speaks of all. */

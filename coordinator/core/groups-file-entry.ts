@@ -1,5 +1,5 @@
 // One group as the schema let it through → a group as the plan needs it. Values that VRRP cannot carry are bent aloud.
-import type { Check } from '../../shared/checks.ts';
+import { type Check, maxChecks } from '../../shared/checks.ts';
 import { defaultIntervalMs } from '../../shared/timers.ts';
 import { familyOf, type GroupName } from '../../shared/words.ts';
 import { parseDurationMs } from './duration.ts';
@@ -128,10 +128,20 @@ function readAddresses(entry: Entry, context: FieldContext): Map<string, string 
 /** To follow a service is a check of it, before all others. */
 function readAllChecks({ follow, checks = [] }: Entry, context: FieldContext): Check[] {
   const followed = follow === undefined ? [] : [{ name: 'follow', service: follow }];
-  return readChecks([...followed, ...checks], (complaint, index, ...more) => {
+  const read = readChecks([...followed, ...checks], (complaint, index, ...more) => {
     if (index < followed.length) context.complain('follow', complaint);
     else context.complain('checks', complaint, index - followed.length, ...more);
   });
+  if (read.length > maxChecks) {
+    context.complain('checks', {
+      code: 'too-many-checks',
+      severity: 'error',
+      message: `expected at most ${maxChecks} checks, the one that follow stands for included`,
+      instead: 'the last one is left out',
+      remedy: 'remove one',
+    });
+  }
+  return read.slice(0, maxChecks);
 }
 
 function readExpressions(

@@ -9,7 +9,7 @@ import { didYouMean } from './did-you-mean.ts';
 import type { Group, Groups } from './groups.ts';
 import { type FieldContext, groupFromEntry } from './groups-file-entry.ts';
 import { GroupEntry } from './groups-schema.ts';
-import type { Complaint } from './groups-values.ts';
+import { type Complaint, maxAddresses } from './groups-values.ts';
 import { ownPrefix } from './labels.ts';
 import { type Expression, readExpression } from './placement.ts';
 import { byDefault } from './provenance.ts';
@@ -22,7 +22,7 @@ const words = {
   interface: { field: 'interface', read: (text: string) => text },
   router_id: { field: 'router_id', read: (text: string) => (/^\d{1,3}$/.test(text) ? Number(text) : text) },
   interval: { field: 'interval', read: (text: string) => text },
-  preempt: { field: 'preempt', read: (text: string) => ({ true: true, false: false })[text] ?? text },
+  preempt: { field: 'preempt', read: boolean },
   members: { field: 'members', read: clauses },
   preferred: { field: 'preferred', read: clauses },
 } as const;
@@ -36,6 +36,9 @@ const maxGroups = 32;
 
 function list(text: string): string[] {
   return text.split(/[\s,]+/).filter((item) => item !== '');
+}
+function boolean(text: string): boolean | string {
+  return text === 'true' || (text === 'false' ? false : text);
 }
 function clauses(text: string): string[] {
   return text
@@ -109,7 +112,7 @@ function switchedOff(service: SwarmService, names: readonly string[]) {
     severity: 'warning' as const,
     where: `service ${readable(service.name)}`,
     value: readable(names.join(', ')),
-    message: 'its labels ask for addresses, but no pool of addresses is named that labels may take from',
+    message: 'its labels ask for addresses, but no pool of addresses is named for labels',
     instead: 'the labels are ignored',
     remedy: `set ${poolsKey} on the coordinator service, such as ${poolsKey}=192.168.1.200-192.168.1.220`,
   };
@@ -128,34 +131,38 @@ function readGroup(
   const parsed = v.safeParse(GroupName, name);
   if (!parsed.success) {
     complain('address', {
-      ...{ code: 'group-name-invalid', severity: 'error', value: readable(name) },
-      ...{ message: parsed.issues[0].message, instead: 'the group is not served' },
+      code: 'group-name-invalid',
+      severity: 'error',
+      value: readable(name),
+      message: parsed.issues[0].message,
+      instead: 'the group is not served',
       remedy: 'choose another name',
     });
     return undefined;
   }
-  const entry: Record<string, unknown> = { addresses: [] };
+  // Addresses are read one by one, below: one that is wrong leaves the others.
+  const entry: Record<string, unknown> = {
+    addresses: list(texts.get('address') ?? '').slice(0, maxAddresses),
+  };
   for (const [word, text] of texts) {
+    if (word === 'address') continue;
     const { field, read } = words[word];
     const value = v.safeParse(GroupEntry.entries[field], read(text));
-    if (value.success) entry[field] = value.output;
-    // A rule of membership that is left out would let in every node.
-    else if (field === 'members') return refused();
-    else
-      complain(word, {
-        ...{ code: 'value-invalid', severity: 'error', value: readable(text) },
-        ...{ message: value.issues[0].message, instead: 'the label is ignored' },
-        remedy: 'correct or remove it',
-      });
-    function refused() {
-      complain(word, {
-        ...{ code: 'placement-invalid', severity: 'error', value: readable(text) },
-        message: 'expected placement expressions such as node.labels.zone == east, separated by commas',
-        instead: 'the group is not served',
-        remedy: 'correct or remove it',
-      });
-      return undefined;
+    if (value.success) {
+      entry[field] = value.output;
+      continue;
     }
+    // A rule of membership that is left out would let in every node.
+    const stops = word === 'members';
+    complain(word, {
+      code: 'value-invalid',
+      severity: 'error',
+      value: readable(text),
+      message: value.issues[0].message,
+      instead: stops ? 'the group is not served' : 'the label is ignored',
+      remedy: 'correct or remove it',
+    });
+    if (stops) return undefined;
   }
   const context: FieldContext = {
     name: parsed.output,

@@ -55,7 +55,11 @@ export function readWindow(
   const shown = readable(reason).slice(0, maxReason);
   return {
     window: {
-      ...{ node: node.id, schedule, zone, reason: shown, fromMs },
+      node: node.id,
+      schedule,
+      zone,
+      reason: shown,
+      fromMs,
       untilMs: fromMs + durationMs,
       open: fromMs - leadMs <= nowMs,
     },

@@ -85,7 +85,10 @@ function headOf(source: EventSource, { coordinator, problems }: Status): StreamH
   const host = address?.includes(':') ? `[${address}]` : address;
   const elsewhere = role === 'standby' && host !== undefined && active?.node !== node;
   return {
-    ...{ type: 'stream', apiVersion: 'swarm-vip/v1', role, coordinator: { node, hostname } },
+    type: 'stream',
+    apiVersion: 'swarm-vip/v1',
+    role,
+    coordinator: { node, hostname },
     active: elsewhere ? `http://${host}:${source.httpPort}` : null,
     problems: problems.map((problem) => ({ key: problemKey(problem), problem })),
   };

@@ -29,16 +29,30 @@ import type { StateTransition } from '../../shared/protocol.ts';
 import { id, member, node, plan, report, service, snapshot } from './world.ts';
 
 const problem = (where: string, group?: string): Problem => ({
-  ...{ code: 'some-problem', severity: 'warning', where, ...(group === undefined ? {} : { group }) },
-  ...{ message: 'm', instead: 'i', remedy: 'r' },
+  code: 'some-problem',
+  severity: 'warning',
+  where,
+  ...(group === undefined ? {} : { group }),
+  message: 'm',
+  instead: 'i',
+  remedy: 'r',
 });
 const head = (...problems: Problem[]): StreamHead => ({
-  ...{ type: 'stream', apiVersion: 'swarm-vip/v1', role: 'active', active: null },
+  type: 'stream',
+  apiVersion: 'swarm-vip/v1',
+  role: 'active',
+  active: null,
   coordinator: { node: id(1), hostname: 'host1' },
   problems: problems.map((each) => ({ key: problemKey(each), problem: each })),
 });
 const entry = (seq: number, atMs = seq, more: Partial<StateTransition> = {}): StateTransition => ({
-  ...{ seq, atMs, group: 'web', from: 'BACKUP', to: 'MASTER', priority: 250, cause: 'silence' },
+  seq,
+  atMs,
+  group: 'web',
+  from: 'BACKUP',
+  to: 'MASTER',
+  priority: 250,
+  cause: 'silence',
   ...more,
 });
 const moved = (seq: number) => transitionEvent({ ...entry(seq), node: id(1), hostname: 'host1' });
@@ -131,7 +145,10 @@ async function serving(
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'events-'));
   const coordinator = createCoordinator({
-    ...{ self: id(self), version: '1', now: () => 1_000_000, log: pino({ level: 'silent' }) },
+    self: id(self),
+    version: '1',
+    now: () => 1_000_000,
+    log: pino({ level: 'silent' }),
     swarm: {
       snapshot: () => Promise.resolve(swarm.now),
       tasks: () => Promise.resolve([]),
@@ -139,7 +156,9 @@ async function serving(
       setLabel: () => Promise.resolve(7),
       watch: () => undefined,
     },
-    ...{ send: () => true, connected: () => [], disconnect: () => undefined },
+    send: () => true,
+    connected: () => [],
+    disconnect: () => undefined,
   });
   const route = createEventStream({ ...coordinator, now: () => 1_000_000, httpPort: 9167 });
   const server = createHttpServer({ '/api/v1/events': route });

@@ -235,9 +235,10 @@ describe('labels of a service', () => {
       [{ 'web.address': '10.0.0.100', 'web.preempt': 'maybe' }, ['value-invalid'], 1],
       [{ 'web.address': '10.0.0.100', 'web.preferred': 'node1' }, ['placement-invalid'], 1],
       [{ 'web.address': '10.0.0.100', 'web.members': 'node1' }, ['placement-invalid'], 0],
-      [{ 'web.address': '10.0.0.100', 'web.members': '' }, ['placement-invalid'], 0],
-      [{ 'web.address': 'x;y' }, ['value-invalid', 'group-without-address'], 0],
-      [{ 'web.address': '' }, ['value-invalid', 'group-without-address'], 0],
+      [{ 'web.address': '10.0.0.100', 'web.members': '' }, ['value-invalid'], 0],
+      [{ 'web.address': 'x;y' }, ['address-invalid', 'group-without-address'], 0],
+      [{ 'web.address': '10.0.0.100, x;y' }, ['address-invalid'], 1],
+      [{ 'web.address': '' }, ['group-without-address'], 0],
       [{ 'web.interval': '1s' }, ['group-without-address'], 0],
       [{ 'we b.address': '10.0.0.100' }, ['group-name-invalid'], 0],
     ];
@@ -309,6 +310,16 @@ describe('a group that follows a service, by the file', () => {
         ['service', -10],
       ],
     );
+  });
+});
+
+describe('checks beside a service that is followed', () => {
+  it('are never more than an assignment can carry', () => {
+    const eight = Array.from({ length: 8 }, (_, n) => `{ service: s${n}, name: s${n} }`).join(', ');
+    const file = `groups:\n  web:\n    addresses: [10.0.0.100]\n    follow: shop_web\n    checks: [${eight}]\n`;
+    const { groups, problems } = collectGroups(swarm([], {}, file));
+    assert.deepEqual(codes(problems), ['too-many-checks']);
+    assert.deepEqual([groups[0]?.checks?.length, groups[0]?.checks?.[0]?.name], [8, 'follow']);
   });
 });
 

@@ -189,7 +189,11 @@ function stage(nodes: SwarmNode[]) {
   };
   const make = () =>
     createCoordinator({
-      ...{ self: id(1), version: '1', now: () => nowMs, log, swarm },
+      self: id(1),
+      version: '1',
+      now: () => nowMs,
+      log,
+      swarm,
       send: (node: NodeId, frame: CoordinatorFrame) => {
         if (frame.type === 'assignment') sent.push({ node, instances: frame.instances });
         return true;
@@ -201,7 +205,11 @@ function stage(nodes: SwarmNode[]) {
     for (let turns = 0; turns < 4; turns++) await turn();
   };
   return {
-    ...{ sent, settle, make, swarm, log },
+    sent,
+    settle,
+    make,
+    swarm,
+    log,
     now: () => nowMs,
     pass(ms: number) {
       nowMs += ms;
@@ -214,8 +222,12 @@ function stage(nodes: SwarmNode[]) {
     greet(coordinator: ReturnType<typeof make>) {
       for (const n of [1, 2, 3]) {
         coordinator.hello({
-          ...{ type: 'hello', protocol: 1, node: id(n), hostname: `host${n}` },
-          ...{ agentVersion: '1', keepalivedVersion: '2.2.7' },
+          type: 'hello',
+          protocol: 1,
+          node: id(n),
+          hostname: `host${n}`,
+          agentVersion: '1',
+          keepalivedVersion: '2.2.7',
         });
       }
     },
@@ -324,7 +336,9 @@ describe('a coordinator in a pause', () => {
     );
     for (const before of [true, false]) {
       assert.deepEqual((await ask('/api/v1/resume', {})) as object, {
-        ...{ pause: null, before, written: before },
+        pause: null,
+        before,
+        written: before,
         nodes: before ? [1, 2, 3].map((n) => ({ node: id(n), hostname: `host${n}` })) : [],
       });
       assert.equal(coordinator.status()?.pause, null);
