@@ -73,10 +73,12 @@ function canHold(agents: Agents, { node, drain, observe, attachment }: Member, g
   return running.state === 'MASTER' || running.state === 'BACKUP';
 }
 
-/** Whether something is lost with it: not with one that holds nothing and takes part in nothing. */
+/** Whether it holds, could hold, or is about to join. Out of reach it is told nothing before it is heard again. */
 function isNeeded(agents: Agents, { node }: Member, group: string): boolean {
+  if (!inReach(agents, node)) return false;
   const running = runningOn(agents, node, group);
-  return !running || (running.pause?.reason !== 'standing-aside' && running.state !== 'FAULT');
+  if (running?.pause) return !['standing-aside', 'check'].includes(running.pause.reason);
+  return running?.state !== 'FAULT';
 }
 
 function refusal(snapshot: Snapshot, { node, fromMs, untilMs }: MaintenanceWindow, group: string): Problem {

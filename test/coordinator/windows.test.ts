@@ -204,6 +204,17 @@ describe('a window', () => {
     }
   });
 
+  it('does not keep out the only one that is about to join, nor complain of one that nobody hears', () => {
+    const joining = { state: 'FAULT', pause: { reason: 'joining', detail: '', sinceMs: 0 } } as const;
+    const cold = drained(nodes, reporting(nodes, { 1: joining, 2: 'gone', 3: 'gone' }), saturday);
+    assert.deepEqual([cold.who, cold.refused], [[], [id(1)]]);
+    const ill = { state: 'FAULT', pause: { reason: 'check', detail: '', sinceMs: 0 } } as const;
+    for (const state of [ill, 'gone'] as const) {
+      const { who, refused } = drained(nodes, reporting(nodes, { 1: state, 2: 'gone', 3: 'gone' }), saturday);
+      assert.deepEqual([who, refused], [[id(1)], []]);
+    }
+  });
+
   it('stands still in a pause: none begins, none ends', () => {
     const iso = (ms: number) => new Date(ms).toISOString();
     const paused = (sinceMs: number) => {
