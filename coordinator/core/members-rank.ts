@@ -12,8 +12,8 @@ import type { SwarmNode } from './snapshot.ts';
 import { byPreference, type Candidates, spreadLeaders } from './spread.ts';
 
 export const defaultPriority = 100;
-/** Of nodes that a group prefers: with room for check weights between them and the others. */
-const preferredPriority = 150;
+/** Of nodes that a group prefers: so little above the default that usual check weights outweigh it. */
+const preferredPriority = 110;
 
 /** What is known of a member's priority before all members are. */
 export interface Rank {
