@@ -26,6 +26,7 @@ import { createEventStream } from '../../coordinator/io/event-stream.ts';
 import { createHttpServer, listenUnix } from '../../shared/io/http.ts';
 import { type Problem, problemKey } from '../../shared/problem.ts';
 import type { StateTransition } from '../../shared/protocol.ts';
+import type { GroupName } from '../../shared/words.ts';
 import { id, member, node, plan, report, service, snapshot } from './world.ts';
 
 const problem = (where: string, group?: string): Problem => ({
@@ -48,7 +49,7 @@ const head = (...problems: Problem[]): StreamHead => ({
 const entry = (seq: number, atMs = seq, more: Partial<StateTransition> = {}): StateTransition => ({
   seq,
   atMs,
-  group: 'web',
+  group: 'web' as GroupName,
   from: 'BACKUP',
   to: 'MASTER',
   priority: 250,
