@@ -194,7 +194,7 @@ describe('a window', () => {
   });
 
   it('counts nobody as another who is held back, in fault, drained, or only looks on', () => {
-    for (const other of [aside, { state: 'FAULT' }, 'gone'] as const) {
+    for (const other of [aside, { ...aside, state: 'BACKUP' }, { state: 'FAULT' }, 'gone'] as const) {
       const { refused } = drained(nodes, reporting(nodes, { 2: other, 3: other }), saturday);
       assert.deepEqual(refused, [id(1)], JSON.stringify(other));
     }
