@@ -186,7 +186,7 @@ async function lines(socket: string, sinceMs: number, enough: (heard: StreamLine
 }
 const types = (heard: readonly StreamLine[]) => heard.map(({ type }) => type);
 
-describe('the stream of a coordinator', () => {
+describe('the stream of a coordinator', { timeout: 30_000 }, () => {
   const two = () => ({ now: snapshot([member(1), member(2)]) });
 
   it('begins with who speaks and what is wrong, then the past since then, then the present', async () => {
