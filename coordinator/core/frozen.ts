@@ -3,8 +3,8 @@
 import type { Problem } from '../../shared/problem.ts';
 import type { AssignedInstance, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
+import { inReach } from './peers.ts';
 import type { Agents, PlannedGroup } from './plan.ts';
-import { inReach } from './rollout.ts';
 import { asAssigned } from './running.ts';
 import type { Snapshot } from './snapshot.ts';
 import { type Conflict, conflictProblem, findConflict } from './two-holders.ts';
@@ -85,11 +85,14 @@ const runningGroups = (agents: Agents): string[] =>
     ),
   ].sort();
 
-/** As in the rollout (rule R1), by what runs: everybody in reach who runs the group sends its adverts here, too. */
+/**
+ * As in the rollout (rule R1), by what runs: everybody who runs the group sends its adverts here, too. Also whoever is
+ * out of reach, by its last report: it may hold one day, and would never be heard.
+ */
 function isListedByAll(agents: Agents, node: NodeId, { group, source }: RunningInstance): boolean {
   return [...agents].every(([other, { report }]) => {
     const theirs = report?.instances.find((each) => each.group === group);
-    if (other === node || !theirs || !inReach(agents, other)) return true;
+    if (other === node || !theirs || theirs.transport === 'multicast') return true;
     return theirs.peers.some(({ address }) => address === source);
   });
 }

@@ -4,8 +4,8 @@
 import type { Problem } from '../../shared/problem.ts';
 import type { NodeId } from '../../shared/words.ts';
 import type { Member } from './members.ts';
+import { inReach } from './peers.ts';
 import type { Agents } from './plan.ts';
-import { inReach } from './rollout.ts';
 import { nodeName, type Snapshot } from './snapshot.ts';
 import { leadMs, type MaintenanceWindow, readWindow, windowLabel } from './window.ts';
 
@@ -43,9 +43,9 @@ export function applyWindows(
   for (const [group, members] of byGroup) {
     const inGroup = open.flatMap((window) => {
       const member = members.find(({ node, drain }) => node === window.node && !drain);
-      return member ? [{ window, member, aside: standsAside(agents, member.node, group) }] : [];
+      return member ? [{ window, member }] : [];
     });
-    for (const { window, member } of inGroup.sort((a, b) => Number(b.aside) - Number(a.aside))) {
+    for (const { window, member } of inGroup) {
       const others = members.filter((each) => each !== member && canHold(agents, each, group));
       if (others.length === 0 && isNeeded(agents, member, group)) {
         window.refused.push(group);
@@ -63,9 +63,6 @@ const runningOn = (agents: Agents, node: NodeId, group: string) =>
   inReach(agents, node)
     ? agents.get(node)?.report?.instances.find((instance) => instance.group === group)
     : undefined;
-
-const standsAside = (agents: Agents, node: NodeId, group: string): boolean =>
-  runningOn(agents, node, group)?.pause?.reason === 'standing-aside';
 
 function canHold(agents: Agents, { node, drain, observe, attachment }: Member, group: string): boolean {
   const running = runningOn(agents, node, group);

@@ -384,6 +384,10 @@ describe('members', () => {
     assert.deepEqual(placed({ 1: '10.0.0.11/16', 2: '10.0.0.12/24', 3: '10.0.9.13/16' }).refused.length, 1);
   });
 
+  it('with different prefixes do not, when only one of them reaches the other', () => {
+    assert.deepEqual(placed({ 1: '10.0.9.11/16', 2: '10.0.0.12/24', 3: '10.0.0.13/24' }).refused, [id(1)]);
+  });
+
   it('with a host prefix are taken at their word', () => {
     assert.deepEqual(placed({ 1: '10.0.0.11/32', 2: '10.0.0.12/24', 3: '10.0.0.13/32' }).refused, []);
   });

@@ -153,9 +153,14 @@ describe('a paused plan', () => {
       connected: true,
       report: report(1, [{ ...first, peers: first.peers.filter(({ node }) => node !== id(2)) }]),
     });
-    const { assignments } = frozenOf(paused(one(2), one(3)), forgetful);
-    assert.equal(assignments.get(id(2))?.[0]?.peersConfirmed, false);
-    assert.equal(assignments.get(id(3))?.[0]?.peersConfirmed, true);
+    const cutOff = new Map(forgetful);
+    const last = cutOff.get(id(1));
+    if (last) cutOff.set(id(1), { ...last, connected: false });
+    for (const seen of [forgetful, cutOff]) {
+      const { assignments } = frozenOf(paused(one(2), one(3)), seen);
+      assert.equal(assignments.get(id(2))?.[0]?.peersConfirmed, false);
+      assert.equal(assignments.get(id(3))?.[0]?.peersConfirmed, true);
+    }
   });
 
   it('wakes when it ends', () => {
