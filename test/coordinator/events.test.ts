@@ -1,5 +1,6 @@
 // What `swarm-vip events` follows: a stream that breaks off shows nothing twice and leaves nothing out.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,7 +24,7 @@ import {
 } from '../../coordinator/core/events.ts';
 import type { Snapshot } from '../../coordinator/core/snapshot.ts';
 import { createEventStream } from '../../coordinator/io/event-stream.ts';
-import { createHttpServer, listenUnix } from '../../shared/io/http.ts';
+import { createHttpServer, listenTcp, listenUnix } from '../../shared/io/http.ts';
 import { type Problem, problemKey } from '../../shared/problem.ts';
 import type { StateTransition } from '../../shared/protocol.ts';
 import type { GroupName } from '../../shared/words.ts';
@@ -143,6 +144,7 @@ async function serving(
   swarm: { now: Snapshot },
   self: number,
   act: (stage: { coordinator: Coordinator; socket: string }) => Promise<void>,
+  httpPort = 9167,
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'events-'));
   const coordinator = createCoordinator({
@@ -161,7 +163,7 @@ async function serving(
     connected: () => [],
     disconnect: () => undefined,
   });
-  const route = createEventStream({ ...coordinator, now: () => 1_000_000, httpPort: 9167 });
+  const route = createEventStream({ ...coordinator, now: () => 1_000_000, httpPort });
   const server = createHttpServer({ '/api/v1/events': route });
   const socket = join(folder, 'socket');
   await listenUnix(server, socket);
@@ -245,6 +247,68 @@ describe('the stream of a coordinator', { timeout: 30_000 }, () => {
       await Promise.all(all);
       await delay(50);
       assert.ok((await lines(socket, 0, (heard) => heard.length > 0)).heard.length > 0);
+    });
+  });
+});
+
+describe('swarm-vip events -f', { timeout: 60_000 }, () => {
+  it('asked of a standby follows the active one, and the standby when that dies, each event once', async () => {
+    const nodes = [member(1), member(2)].map((each) => ({ ...each, addresses: ['127.0.0.1'] }));
+    const swarm = { now: snapshot(nodes, [service({}, { runningOn: [id(1), id(2)] })]) };
+    await serving(swarm, 1, async ({ coordinator: active }) => {
+      const port = 20_000 + (process.pid % 10_000);
+      const source = { ...active, now: () => 1_000_000, httpPort: port };
+      const tcp = createHttpServer({ '/api/v1/events': createEventStream(source) });
+      await listenTcp(tcp, { host: '127.0.0.1', port });
+      await serving(
+        swarm,
+        2,
+        async ({ coordinator: standby, socket }) => {
+          const child = spawn(
+            process.execPath,
+            ['--import', 'tsx', 'coordinator/cli.ts', 'events', '-f', '-o', 'json'],
+            { env: { ...process.env, SWARM_VIP_SOCKET: socket }, stdio: ['ignore', 'pipe', 'pipe'] },
+          );
+          let [out, err] = ['', ''];
+          child.stdout.on('data', (data) => {
+            out += String(data);
+          });
+          child.stderr.on('data', (data) => {
+            err += String(data);
+          });
+          const shows = async (seq: number) => {
+            while (!out.includes(`${id(1)} ${seq}"`)) await delay(20);
+          };
+          try {
+            active.remember(id(1), [entry(1)]);
+            standby.remember(id(1), [entry(1)]);
+            // Until it is connected it misses what happens: so it happens until it is shown.
+            for (let seq = 2; out === '' && seq < 1_000; seq++) {
+              for (const each of [active, standby]) each.remember(id(1), [entry(seq, Date.now())]);
+              await delay(100);
+            }
+            assert.equal(err, '');
+            tcp.closeAllConnections();
+            tcp.close();
+            for (const each of [active, standby]) each.remember(id(1), [entry(2_000, Date.now())]);
+            await shows(2_000);
+            standby.remember(id(1), [entry(2_001, Date.now())]);
+            await shows(2_001);
+          } finally {
+            child.kill();
+          }
+          const keys = out
+            .trim()
+            .split('\n')
+            .map((line) => (JSON.parse(line) as LiveEvent).key);
+          assert.equal(new Set(keys).size, keys.length, out);
+          assert.match(
+            err,
+            /connection lost .*\n.*does not answer at http:\/\/127\.0\.0\.1.*following a standby/,
+          );
+        },
+        port,
+      );
     });
   });
 });
