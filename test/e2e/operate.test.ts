@@ -124,7 +124,7 @@ describe('an operator of a real Swarm', { timeout: 10 * 60_000 }, () => {
     const active = activeOf(status);
     const standby = three.find((node) => node !== active) ?? '';
     const container = await containerOf(standby, 'swarm-vip_coordinator');
-    const follow = ['timeout', '40', 'swarm-vip', 'events', '-f', '--since', '1s', '-o', 'json'];
+    const follow = ['timeout', '28', 'swarm-vip', 'events', '-f', '--since', '1s', '-o', 'json'];
     const reading = lab.exec(standby, ['docker', 'exec', container, ...follow], { timeoutMs: 60_000 });
     await delay(2_000);
     await done('drain', '--yes', 'node1', '--reason', 'watched');
