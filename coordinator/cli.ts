@@ -5,9 +5,11 @@ import { CliError, createClient, exitCode, refusalText } from './cli/client.ts';
 import { addConfigCommands } from './cli/config.ts';
 import { addConfirmDownCommand } from './cli/confirm-down.ts';
 import { addDrainCommands } from './cli/drain.ts';
+import { addEventsCommand } from './cli/events.ts';
 import { addHistoryCommand } from './cli/history.ts';
 import { addMigrateCommand } from './cli/migrate.ts';
 import { type Output, outputOption } from './cli/options.ts';
+import { addPauseCommands } from './cli/pause.ts';
 import { addSwitchoverCommand } from './cli/switchover.ts';
 import { readStatus } from './cli/watch.ts';
 import { socketPath } from './config.ts';
@@ -58,6 +60,8 @@ addSwitchoverCommand(program, client);
 addConfirmDownCommand(program, client);
 addHistoryCommand(program, client);
 addMigrateCommand(program, client);
+addPauseCommands(program, client);
+addEventsCommand(program, socketPath(process.env));
 program
   .command('ping')
   .description('exit 0 when the coordinator answers and has read Swarm')

@@ -17,11 +17,13 @@ import { type AgentNodes, agentNodes } from './core/agent-nodes.ts';
 import { type AgentRecord, greeted, plansAlike, reported } from './core/agents.ts';
 import { assignmentOf } from './core/config-check.ts';
 import { confirmedDown, confirmedDownLabel } from './core/confirmed-down.ts';
+import { orderEvent, problemEvent, roleEvent, transitionEvent } from './core/events.ts';
 import { type HistoryDocument, historyDocument, merged } from './core/history.ts';
 import { type Plan, plan } from './core/plan.ts';
 import { activeCoordinator, isSelf, ownsPorts } from './core/roles.ts';
 import { type GroupsConfig, managerAddresses, nodeName, type Snapshot } from './core/snapshot.ts';
-import { type Status, status } from './core/status.ts';
+import { type NodeRef, type Status, status } from './core/status.ts';
+import { createEventLog, type EventLog } from './event-log.ts';
 import type { Refusal } from './io/agent-server.ts';
 import { activeLabel, type Swarm } from './io/swarm.ts';
 import { createProblemLog } from './problem-log.ts';
@@ -58,6 +60,8 @@ export interface Coordinator {
   /** What happened on all nodes, as far as their agents have told. */
   history(): HistoryDocument | undefined;
   snapshot(): Snapshot | undefined;
+  /** As things happen. */
+  readonly events: EventLog;
   plan(): Plan;
   isActive(): boolean;
   /** Whether the ports of this host are to be this process's; another coordinator may run beside it. */
@@ -77,6 +81,8 @@ export interface Coordinator {
 const settleMs = 5_000;
 /** Shorter than the shortest hold (`holdLimitMs`). */
 const holdRepeatMs = 1_500;
+/** A timer holds 2^31 ms; times that a plan waits for may be further away. */
+const longestWaitMs = 3_600_000;
 
 export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const { self, log, now, swarm } = deps;
@@ -97,8 +103,15 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   let overtaken = false;
   let sent = new Map<NodeId, { content: string; ms: number }>();
   let current: Plan = { assignments: new Map(), groups: [], problems: [] };
-  const logProblems = createProblemLog(log);
+  const events = createEventLog();
+  const logProblems = createProblemLog(log, (type, problem) =>
+    events.tell(problemEvent(type, problem, now())),
+  );
   const taskReader = createTaskReader({ swarm, send: deps.send, log, now });
+  /** Nodes that got orders in spite of a pause: they are also told when those end. */
+  let toldInPause = new Set<NodeId>();
+  /** The task that those who ask this coordinator for events are to follow. */
+  let following: string | undefined;
   let welcome = '';
   let replanning = false;
   let later: NodeJS.Timeout | undefined;
@@ -118,21 +131,20 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   /** One timer for all reasons to look again. */
   function replanIn(ms: number): void {
     clearTimeout(later);
-    later = setTimeout(replanSoon, ms).unref();
+    later = setTimeout(replanSoon, Math.min(ms, longestWaitMs)).unref();
   }
 
   function replan(): void {
     if (!snapshot || released) return;
     current = plan(snapshot, records, now());
-    // Without agents of its own it would only complain about their absence.
-    if (listens()) logProblems([...current.problems, ...ownProblems]);
+    tellProblems();
     if (role !== 'active' || epoch === undefined) return;
     const patienceMs = activeSinceMs + settleMs - now();
     if (patienceMs > 0 && expectsAgents(snapshot)) {
       replanIn(patienceMs);
       return;
     }
-    for (const [node, instances] of current.assignments) {
+    for (const [node, instances] of outgoing(current)) {
       const content = JSON.stringify(instances);
       const last = sent.get(node);
       // A hold ends by itself on the agent; while the change still waits for others, it is said again.
@@ -141,6 +153,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       counter += 1;
       if (!deps.send(node, { type: 'assignment', epoch, counter, instances })) continue;
       sent.set(node, { content, ms: now() });
+      if (last?.content !== content)
+        events.tell(orderEvent(refOf(node), { epoch, counter }, instances, now()));
       const groups = instances.map(({ group }) => group);
       log.info(
         { event: 'assigned', node: nodeName(snapshot, node), epoch, counter, groups },
@@ -155,6 +169,14 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     if (Number.isFinite(lookMs)) replanIn(Math.max(1, lookMs));
   }
 
+  /** What may be sent now: everything, or in a pause what cannot wait. */
+  function outgoing({ assignments, frozen }: Plan): [NodeId, AssignedInstance[]][] {
+    if (!frozen) toldInPause = new Set();
+    if (!frozen) return [...assignments];
+    for (const node of frozen.urgent) toldInPause.add(node);
+    return [...frozen.assignments].filter(([node]) => toldInPause.has(node));
+  }
+
   /** Whether a node that should have an agent, by its label and by Swarm, has not reported yet. */
   function expectsAgents({ nodes }: Snapshot): boolean {
     const labelled = new Set(current.groups.flatMap(({ members }) => members.map(({ node }) => node)));
@@ -167,6 +189,34 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   /** Whether a member has no agent: then Swarm is asked why. */
   const misses = () =>
     current.groups.some(({ members }) => members.some(({ node }) => records.get(node)?.connected !== true));
+
+  /** Without agents of its own it would only complain about their absence. */
+  function tellProblems(): void {
+    if (listens()) logProblems(statusNow()?.problems ?? []);
+  }
+
+  function statusNow(): Status | undefined {
+    if (!snapshot) return undefined;
+    return status({
+      self,
+      version: deps.version,
+      role,
+      active: activeCoordinator(snapshot)?.node,
+      epoch,
+      snapshot,
+      snapshotAgeMs: now() - snapshotMs,
+      snapshotError,
+      tasks: taskReader.staleness(),
+      agents: records,
+      plan: { ...current, problems: [...current.problems, ...ownProblems] },
+      nowMs: now(),
+    });
+  }
+
+  function refOf(node: NodeId): NodeRef {
+    const known = snapshot?.nodes.find(({ id }) => id === node)?.hostname;
+    return { node, hostname: known ?? records.get(node)?.hello.hostname ?? node };
+  }
 
   function welcomeFrame(): CoordinatorFrame {
     const managers = snapshot ? managerAddresses(snapshot) : [];
@@ -201,12 +251,14 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       activeSinceMs = now();
       sent = new Map();
       log.info({ event: 'active', epoch }, 'this coordinator is active now');
+      events.tell(roleEvent('active', refOf(self), now()));
     } else if (!elected && role === 'active') {
       role = 'standby';
       log.info(
         { event: 'standby', active: active && nodeName(read, active.node) },
         'this coordinator stands by now',
       );
+      events.tell(roleEvent('standby', refOf(self), now()));
     }
   }
 
@@ -250,6 +302,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
         snapshotError = undefined;
         expel(read);
         await followRole(read);
+        if (following !== activeCoordinator(read)?.id) events.turnOver();
+        following = activeCoordinator(read)?.id;
         if (role === 'active') await withdrawConfirmations(read);
         greetAll();
         replan();
@@ -263,6 +317,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
           );
         }
         snapshotError = reason;
+        tellProblems();
         return false;
       }
     },
@@ -306,8 +361,12 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     },
 
     remember(node, transitions) {
-      past.set(node, merged(past.get(node) ?? [], transitions));
+      const known = past.get(node);
+      const heard = new Set(known?.map(({ seq }) => seq));
+      past.set(node, merged(known ?? [], transitions));
       told = undefined;
+      for (const entry of transitions.filter(({ seq }) => !heard.has(seq)))
+        events.tell(transitionEvent({ ...entry, ...refOf(node) }), known === undefined);
     },
 
     gone(node) {
@@ -342,6 +401,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
         deps.connected().some((node) => (records.get(node)?.report?.instances.length ?? 0) > 0);
       while (busy() && now() < untilMs) await delay(50);
     },
+    events,
     assignment: (node) => current.assignments.get(node),
     preview(file, node) {
       const interfaces = new Map(
@@ -351,23 +411,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       return assignmentOf({ ...snapshot, configs: [file] }, node, interfaces).instances;
     },
 
-    status() {
-      if (!snapshot) return undefined;
-      return status({
-        self,
-        version: deps.version,
-        role,
-        active: activeCoordinator(snapshot)?.node,
-        epoch,
-        snapshot,
-        snapshotAgeMs: now() - snapshotMs,
-        snapshotError,
-        tasks: taskReader.staleness(),
-        agents: records,
-        plan: { ...current, problems: [...current.problems, ...ownProblems] },
-        nowMs: now(),
-      });
-    },
+    status: statusNow,
   };
 }
 

@@ -37,7 +37,6 @@ async function main(): Promise<void> {
   const self = config.node ?? (await askUntilAnswered(() => swarm.ownNode(), log));
   const keys = createKeyRing(config.key, Date.now);
 
-  const pages = createPages(() => coordinator, version);
   const server = createAgentServer(
     keys,
     {
@@ -51,6 +50,16 @@ async function main(): Promise<void> {
     },
     (request, response) => pageListener(pages, actions)(request, response),
   );
+  const coordinator: Coordinator = createCoordinator({
+    ...{ self, service, task: own.task, version, swarm, log },
+    send: server.send,
+    connected: server.connected,
+    disconnect: server.disconnect,
+    now: Date.now,
+    listens: () => doors.open(),
+  });
+  const httpPort = config.httpListen.port;
+  const pages = createPages({ coordinator, version, httpPort, now: Date.now });
   const doors = createDoors({
     agents: server,
     agentListen: config.agentListen,
@@ -58,14 +67,6 @@ async function main(): Promise<void> {
     pagesListen: config.httpListen,
     log,
     now: Date.now,
-  });
-  const coordinator: Coordinator = createCoordinator({
-    ...{ self, service, task: own.task, version, swarm, log },
-    send: server.send,
-    connected: server.connected,
-    disconnect: server.disconnect,
-    now: Date.now,
-    listens: doors.open,
   });
   const actions = {
     ...createActions({ coordinator, swarm, log, now: Date.now }),
@@ -100,9 +101,11 @@ async function main(): Promise<void> {
         retry = setTimeout(looks.again, portRetryMs);
       }
       await labelOwnService(coordinator, swarm, service);
-      const untended = coordinator.isActive()
-        ? await steward.tend(coordinator.snapshot() ?? fail('no snapshot'), coordinator.agentNodes())
-        : [];
+      // In a pause Swarm itself is worked on: no service of ours is to be made or changed meanwhile.
+      const untended =
+        coordinator.isActive() && !coordinator.plan().pause
+          ? await steward.tend(coordinator.snapshot() ?? fail('no snapshot'), coordinator.agentNodes())
+          : [];
       coordinator.setOwnProblems([...doors.problems(), ...untended]);
     } catch (error) {
       log.warn({ event: 'look-unfinished', error: String(error) }, 'not all could be done; tries again');

@@ -6,6 +6,7 @@ import type { Log } from '../shared/io/log.ts';
 import type { Coordinator } from './coordinator.ts';
 import { type Migration, planMigration } from './core/leftovers.ts';
 import type { Swarm } from './io/swarm.ts';
+import { refusedByPause } from './pause-actions.ts';
 
 const MigrateRequest = v.object({
   /** One service; absent: nothing is done, the plan is shown. */
@@ -41,6 +42,9 @@ export function createMigrateAction({ coordinator, swarm, log }: MigrateDeps): A
       if (migration.unsafe.length > 0) return answer(409, false);
       const { service } = request.output;
       if (service === undefined) return answer(200, false);
+      const status = coordinator.status();
+      const refusal = status && refusedByPause(status, false);
+      if (refusal) return refusal;
       const step = migration.steps.find((each) => each.service === service);
       // Asked twice, or somebody was faster.
       if (!step) return answer(200, true);

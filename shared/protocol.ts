@@ -200,6 +200,8 @@ export const NetworkInterface = v.object({
   addresses: list(v.pipe(v.string(), v.maxLength(64)), 64),
   /** True for the interface of the node's default route (the one with the lowest metric). */
   defaultRoute: v.optional(v.boolean()),
+  /** Routers that its routes lead to: never virtual addresses. Absent: none. */
+  gateways: v.optional(list(Address, 16)),
 });
 export type NetworkInterface = v.InferOutput<typeof NetworkInterface>;
 

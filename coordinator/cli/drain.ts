@@ -102,6 +102,8 @@ async function post(client: Client, path: string, body: unknown): Promise<DrainA
       exitCode.error,
     );
   }
+  if (reply.status === 409 && answer.unsafe === undefined)
+    throw new CliError(`refused: ${refusalText(reply)}`, exitCode.unsafe);
   if (reply.status === 409) {
     throw new CliError(`refused: ${answer.unsafe.join('; ')}. --force does it all the same`, exitCode.unsafe);
   }

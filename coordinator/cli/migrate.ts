@@ -116,6 +116,10 @@ async function post(client: Client, body: { service?: string }): Promise<Migrate
   const reply = await client.post('/api/v1/migrate', body);
   const answer = reply.body as MigrateAnswer;
   if (reply.status === 200 || reply.status === 202) return answer;
-  if (reply.status === 409) throw new CliError(`refused: ${answer.unsafe.join('; ')}`, exitCode.unsafe);
+  if (reply.status === 409) {
+    // Without a list it is a pause that refuses.
+    const why = (reply.body as Partial<MigrateAnswer>).unsafe?.join('; ') ?? refusalText(reply);
+    throw new CliError(`refused: ${why}`, exitCode.unsafe);
+  }
   throw new CliError(refusalText(reply), reply.status === 400 ? exitCode.usage : exitCode.error);
 }

@@ -1,6 +1,7 @@
 // The schema of groups.yaml: what reads the file, and what editors complete from (coordinator/schema/).
 // It knows the form of a value; what a value means is decided in groups-file.ts.
 import * as v from 'valibot';
+import { ServiceName } from '../../shared/checks.ts';
 import { GroupName } from '../../shared/words.ts';
 import { checkKeysAt, checkSchemas } from './checks-schema.ts';
 
@@ -90,6 +91,18 @@ const shared = {
   tiers: v.optional(
     described(list(Tier, 16), 'First match counts, e.g. main site 110-120, same city 100-110'),
   ),
+  preferred: v.optional(
+    described(
+      Members,
+      'Placement expressions; nodes for which all hold lead where no label and no tier says who',
+    ),
+  ),
+  follow: v.optional(
+    described(
+      ServiceName,
+      'A Swarm service: only nodes on which a task of it runs, and is healthy, can hold the addresses',
+    ),
+  ),
   interface: v.optional(
     described(
       Interface,
@@ -177,7 +190,7 @@ export const GroupsFile = v.strictObject({
 });
 
 /** Known words of the design that this version cannot do. */
-export const notYet: ReadonlySet<string> = new Set(['follow', 'real_servers', 'routes', 'virtual_servers']);
+export const notYet: ReadonlySet<string> = new Set(['real_servers', 'routes', 'virtual_servers']);
 
 /** The keys that may stand where a path leads, within a group or the defaults. */
 export function keysAt(

@@ -58,6 +58,8 @@ const nodeKeys = [
   'address',
   'drain',
   'observe',
+  'pause',
+  'window',
   'confirmed-down',
   'active-since',
   'agent',

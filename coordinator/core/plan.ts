@@ -6,6 +6,7 @@ import type { NodeId, Vrid } from '../../shared/words.ts';
 import type { AgentRecord } from './agents.ts';
 import { weightProblems } from './checks-weight.ts';
 import { confirmedDown, possiblyRunning } from './confirmed-down.ts';
+import { type Frozen, freeze } from './frozen.ts';
 import { type AllGroups, collectGroups, type Group } from './groups.ts';
 import { usableInterfaces } from './interfaces.ts';
 import { leadOf } from './lead.ts';
@@ -13,13 +14,16 @@ import { leftoverProblems, servedByLeftover } from './leftovers.ts';
 import { findMembers, type Member, ownedByNodes } from './members.ts';
 import { isObserving, observeLabel } from './observe.ts';
 import { observedProblems } from './observed.ts';
+import { type Paused, readPause } from './paused.ts';
 import { assignPriorities } from './priority.ts';
 import { readable } from './readable.ts';
 import { type RolloutStep, rollOut, type Waiting } from './rollout.ts';
 import { serviceProblems } from './service-tasks.ts';
 import { nodeName, type Snapshot } from './snapshot.ts';
 import { type Conflict, conflictProblem, findConflict } from './two-holders.ts';
+import { unfitAddresses } from './unfit-addresses.ts';
 import { allocateVrids } from './vrid.ts';
+import { applyWindows, type PlannedWindow } from './windows.ts';
 
 /** What the coordinator knows of one agent. A report outlives its connection: the node may still hold an address. */
 export interface AgentView {
@@ -53,6 +57,11 @@ export interface Plan {
   problems: Problem[];
   /** When time alone may change the plan: Unix ms. */
   againMs?: number;
+  /** Of each node with a label for one: that which is open, or the next; in order of time. */
+  windows?: PlannedWindow[];
+  /** The plan stands still: of `assignments` nothing goes out, only what `frozen` calls urgent. */
+  pause?: Paused;
+  frozen?: Frozen;
   /** The version of groups.yaml that this plan was made from. */
   config?: AllGroups['config'];
 }
@@ -66,13 +75,22 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
     if (report) interfaces.set(node, usableInterfaces(report.interfaces));
 
   const defined = collectGroups(snapshot);
-  const problems = [...defined.problems];
+  const { pause, problems: pauses } = readPause(snapshot, nowMs);
+  const problems = [...pauses, ...defined.problems];
   const groups = defined.groups.flatMap((group) =>
     withoutNodeAddresses(snapshot, group, agents, interfaces, problems),
   );
   const tracked = (node: NodeId, group: string) =>
     runningInstance(agents, node, group)?.trackInterfaces ?? [];
-  const memberships = findMembers(snapshot, { ...defined, groups }, { interfaces, tracked }, nowMs);
+  const holds = (node: NodeId, group: string) => runningInstance(agents, node, group)?.state === 'MASTER';
+  const memberships = findMembers(
+    snapshot,
+    { ...defined, groups },
+    { interfaces, tracked, holds },
+    pause?.sinceMs ?? nowMs,
+  );
+  const windows = applyWindows(snapshot, memberships.byGroup, agents, pause?.sinceMs ?? nowMs);
+  problems.push(...windows.problems);
   const vrids = allocateVrids(groups, learntVrids(agents));
   problems.push(...memberships.problems, ...vrids.problems, ...leftoverProblems(snapshot, groups));
 
@@ -80,7 +98,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
   for (const [node, { connected, report }] of agents) if (connected && report) assignments.set(node, []);
 
   const planned: PlannedGroup[] = [];
-  const looks: number[] = [];
+  const looks: number[] = pause ? [] : [...windows.againMs];
   for (const group of groups) {
     const vrid = vrids.byGroup.get(group.name);
     if (vrid === undefined) continue;
@@ -107,14 +125,22 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
         members.flatMap(({ priority }) => priority ?? []),
       ),
     );
+    problems.push(...reserveProblems(group, members.length));
     planned.push({ group, vrid: vrid as Vrid, members, waiting: step.waiting });
   }
   problems.push(...fromAgents(snapshot, agents));
+  const frozen = pause && freeze(snapshot, planned, agents, nowMs);
+  if (pause && frozen) {
+    problems.push(...frozen.problems);
+    looks.push(pause.untilMs, ...frozen.againMs);
+  }
   return {
     assignments,
     groups: planned,
     problems,
     ...(looks.length > 0 ? { againMs: Math.min(...looks) } : {}),
+    ...(windows.windows.length > 0 ? { windows: windows.windows } : {}),
+    ...(pause && frozen ? { pause, frozen } : {}),
     config: defined.config,
   };
 }
@@ -199,6 +225,22 @@ function withoutNodeAddresses(
     [...agents.keys()].flatMap((node) => runningInstance(agents, node, group.name)?.addresses ?? []),
   );
   const refused = new Set<string>();
+  for (const { address, node, why } of unfitAddresses(snapshot, group, interfaces)) {
+    if (!served.has(address)) refused.add(address);
+    problems.push({
+      code: 'address-unfit',
+      severity: 'error',
+      where: group.provenance.addresses,
+      group: group.name,
+      node,
+      value: address,
+      message: why,
+      instead: served.has(address)
+        ? 'the group goes on serving it'
+        : 'this address is left out, the others are served',
+      remedy: 'choose an address that no machine has',
+    });
+  }
   for (const { address, node } of ownedByNodes(group, ruled)) {
     if (!served.has(address)) refused.add(address);
     problems.push({
@@ -219,6 +261,23 @@ function withoutNodeAddresses(
   }
   const [first, ...rest] = group.addresses.filter((address) => !refused.has(address));
   return first === undefined ? [] : [{ ...group, addresses: [first, ...rest] }];
+}
+
+/** In reserve a node holds nothing, even when the task is there. */
+function reserveProblems(group: Group, members: number): Problem[] {
+  if (group.origin !== 'labels' || members <= maxActiveMembers) return [];
+  return [
+    {
+      code: 'members-in-reserve',
+      severity: 'warning',
+      where: group.provenance.members,
+      group: group.name,
+      value: String(members),
+      message: `the service may run on more than ${maxActiveMembers} nodes, the most that can share an address`,
+      instead: 'those with the lowest priorities cannot hold the addresses, even when a task runs there',
+      remedy: `constrain the service, or choose nodes by the label swarm-vip.${group.name}.members`,
+    },
+  ];
 }
 
 function unreachable(snapshot: Snapshot, group: Group, members: PlannedMember[], agents: Agents): Problem[] {

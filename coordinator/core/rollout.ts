@@ -15,6 +15,7 @@ import { lookingOn, runByHand } from './looking-on.ts';
 import { inReach, isServed, isUnaware, listsAsPeer, possiblyActive } from './peers.ts';
 import { type Agents, type PlannedMember, runningInstance } from './plan.ts';
 import { stepPriorities } from './priority.ts';
+import { asAssigned } from './running.ts';
 
 export interface RolloutInput {
   group: Group;
@@ -142,18 +143,9 @@ function leavingHolders(
     const running =
       stays.has(node) || !inReach(agents, node) ? undefined : runningInstance(agents, node, group.name);
     if (running?.state !== 'MASTER') continue;
-    const {
-      state: _s,
-      stateSinceMs: _t,
-      effectivePriority: _e,
-      pause: _p,
-      held: _h,
-      checks: _c,
-      ...instance
-    } = running;
     const order = 'leaves the group';
     leaving.set(node, {
-      ...instance,
+      ...asAssigned(running),
       peersConfirmed: true,
       transition: 'keep',
       standAside: 'relieved',

@@ -73,12 +73,18 @@ export interface Leftover {
   nodes: NodeId[];
 }
 
-/** Any service of the Swarm, as far as checks ask for it. */
+/** Any service of the Swarm, as far as checks ask for it and its labels define groups. */
 export interface SwarmService {
   id: string;
   name: string;
   /** Undefined for a global one. */
   replicas: number | undefined;
+  /** RFC 3339. */
+  createdAt?: string;
+  /** Those under our prefix. */
+  labels?: Readonly<Record<string, string>>;
+  /** Placement constraints, as written. */
+  constraints?: readonly string[];
 }
 
 /** A Docker config labelled `swarm-vip.groups`: one version of groups.yaml. */

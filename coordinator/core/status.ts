@@ -9,10 +9,12 @@ import type { Drain } from './drain.ts';
 import type { Group } from './groups.ts';
 import type { ConfigInUse } from './groups-configs.ts';
 import { observedNote, observedObstacle, sentPriority } from './observed.ts';
+import type { Paused } from './paused.ts';
 import type { Plan, PlannedGroup, PlannedMember } from './plan.ts';
 import type { TaskStaleness } from './service-tasks.ts';
 import { tasksStaleProblem } from './service-tasks.ts';
 import type { Snapshot } from './snapshot.ts';
+import type { PlannedWindow } from './windows.ts';
 
 export type Verdict = 'OK' | 'DEGRADED' | 'NO HOLDER' | 'TWO HOLDERS';
 
@@ -76,6 +78,18 @@ export interface AgentStatus extends NodeRef {
   inSync: boolean;
 }
 
+export interface WindowStatus extends NodeRef {
+  schedule: string;
+  timeZone: string;
+  reason: string;
+  from: string;
+  until: string;
+  /** The addresses are to be elsewhere now; a little before `from` already. */
+  open: boolean;
+  /** Groups for which it is not carried out, because nobody else could hold them. */
+  refused: string[];
+}
+
 export interface Status {
   apiVersion: 'swarm-vip/v1';
   kind: 'Status';
@@ -89,6 +103,10 @@ export interface Status {
     epoch: number | null;
   };
   snapshot: { ageMs: number; error: string | null };
+  /** The plan stands still; `waiting` are the nodes that are to run something else afterwards. */
+  pause: { reason: string; since: string; until: string; waiting: NodeRef[] } | null;
+  /** Maintenance windows of nodes: those that are open, and the next ones, in order of time. */
+  windows: WindowStatus[];
   /** The Docker config that groups.yaml was read from; null when there is none. */
   config: ConfigInUse | null;
   /** Where agents come from; null when there is no service of them. */
@@ -133,6 +151,9 @@ export function status(input: StatusInput): Status {
     ...(input.tasks ? [tasksStaleProblem(input.tasks)] : []),
   ];
   const groups = plan.groups.map((planned) => groupStatus(planned, agents, ref));
+  const shownAgents = [...agents]
+    .map(([node, record]) => agentStatus(ref(node), record, plan, nowMs))
+    .sort((a, b) => a.hostname.localeCompare(b.hostname) || a.node.localeCompare(b.node));
   return {
     apiVersion: 'swarm-vip/v1',
     kind: 'Status',
@@ -148,6 +169,8 @@ export function status(input: StatusInput): Status {
       epoch: input.epoch ?? null,
     },
     snapshot: { ageMs: input.snapshotAgeMs, error: input.snapshotError ?? null },
+    pause: plan.pause ? pauseStatus(plan.pause, shownAgents) : null,
+    windows: (plan.windows ?? []).map((window) => windowStatus(window, ref(window.node))),
     config: plan.config ?? null,
     agentService: agentServiceOf(snapshot),
     leftovers: (snapshot.leftovers ?? []).map(({ name, nodes }) => ({
@@ -155,9 +178,7 @@ export function status(input: StatusInput): Status {
       nodes: nodes.map(ref),
     })),
     groups,
-    agents: [...agents]
-      .map(([node, record]) => agentStatus(ref(node), record, plan, nowMs))
-      .sort((a, b) => a.hostname.localeCompare(b.hostname) || a.node.localeCompare(b.node)),
+    agents: shownAgents,
     problems,
   };
 }
@@ -165,6 +186,22 @@ export function status(input: StatusInput): Status {
 function agentServiceOf({ agentServices = [] }: Snapshot): Status['agentService'] {
   const service = agentServices.find(({ managed }) => !managed) ?? agentServices[0];
   return service ? { name: service.name, managed: service.managed } : null;
+}
+
+function pauseStatus({ reason, sinceMs, untilMs }: Paused, agents: readonly AgentStatus[]): Status['pause'] {
+  const waiting = agents.filter(({ connected, inSync }) => connected && !inSync);
+  return {
+    reason,
+    since: new Date(sinceMs).toISOString(),
+    until: new Date(untilMs).toISOString(),
+    waiting: waiting.map(({ node, hostname }) => ({ node, hostname })),
+  };
+}
+
+function windowStatus(window: PlannedWindow, ref: NodeRef): WindowStatus {
+  const { schedule, zone, reason, fromMs, untilMs, open, refused } = window;
+  const [from = '', until = ''] = [fromMs, untilMs].map((ms) => new Date(ms).toISOString());
+  return { ...ref, schedule, timeZone: zone, reason, from, until, open, refused };
 }
 
 function groupStatus(

@@ -32,6 +32,8 @@ export function createMetrics(version: string): CoordinatorMetrics {
   const problems = gauge('swarm_vip_problems', 'Problems shown in status.', ['severity']);
   const age = gauge('swarm_vip_snapshot_age_seconds', 'Age of the last good read of Swarm.', []);
   const active = gauge('swarm_vip_coordinator_active', '1 on the active coordinator, 0 on a standby.', []);
+  const paused = gauge('swarm_vip_paused', '1 while an operator has paused the plan.', []);
+  const pauseEnd = gauge('swarm_vip_pause_end_timestamp_seconds', 'When the pause ends; 0 without one.', []);
   gauge('swarm_vip_coordinator_build_info', 'Always 1.', ['version']).set({ version }, 1);
 
   return {
@@ -53,6 +55,8 @@ export function createMetrics(version: string): CoordinatorMetrics {
         problems.set({ severity }, status.problems.filter((problem) => problem.severity === severity).length);
       }
       age.set(status.snapshot.ageMs / 1000);
+      paused.set(status.pause ? 1 : 0);
+      pauseEnd.set(status.pause ? Date.parse(status.pause.until) / 1000 : 0);
       active.set(status.coordinator.role === 'active' ? 1 : 0);
       return registry.metrics();
     },

@@ -11,6 +11,7 @@ export function statusTable(status: Status): string {
     `${status.verdict}   coordinator ${active}, Swarm read ${seconds(snapshot.ageMs)} ago, ` +
       `${agents.filter(({ connected }) => connected).length}/${agents.length} agents connected`,
   ];
+  if (status.pause) parts.unshift(pauseText(status.pause));
   for (const group of groups) {
     const holders = group.holders.map(({ hostname }) => hostname).join(' AND ') || 'NOBODY';
     parts.push(
@@ -29,6 +30,7 @@ export function statusTable(status: Status): string {
         )}${waitingText(group, status)}`,
     );
   }
+  if (status.windows.length > 0) parts.push(windowsText(status.windows));
   if (groups.length === 0) parts.push('No group is defined.');
   if (problems.length > 0) {
     parts.push(
@@ -36,6 +38,28 @@ export function statusTable(status: Status): string {
     );
   }
   return `${parts.join('\n\n')}\n`;
+}
+
+const mostWindows = 10;
+
+function windowsText(windows: Status['windows']): string {
+  const lines = windows
+    .slice(0, mostWindows)
+    .map(({ hostname, reason, from, until, open, refused, ...rest }) => {
+      const why = reason === '' ? '' : `: ${reason}`;
+      const not = refused.length === 0 ? '' : `, REFUSED for ${refused.join(', ')}`;
+      const when = open ? `open until ${until}` : `next from ${from} to ${until}`;
+      return `window  ${hostname}  ${when}${not}  (${rest.schedule}, ${rest.timeZone})${why}`;
+    });
+  const more = windows.length - mostWindows;
+  return [...lines, ...(more > 0 ? [`and ${more} later ones`] : [])].join('\n');
+}
+
+function pauseText({ reason, until, waiting }: NonNullable<Status['pause']>): string {
+  const why = reason === '' ? '' : ` (${reason})`;
+  const names = waiting.map(({ hostname }) => hostname).join(', ');
+  const held = names === '' ? 'nothing waits' : `changes wait for ${names}`;
+  return `PAUSED until ${until}${why}: no assignment changes; ${held}`;
 }
 
 function waitingText({ waiting }: GroupStatus, { agents }: Status): string {

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import * as v from 'valibot';
 import { NodeId } from '../../shared/words.ts';
+import { ownPrefix } from '../core/labels.ts';
 import type { ServiceTask } from '../core/service-tasks.ts';
 import type { AgentTask, Snapshot } from '../core/snapshot.ts';
 import { readNodes, SwarmLabels } from '../core/swarm-node.ts';
@@ -111,8 +112,9 @@ export function createSwarm(docker: Docker, own: string | undefined): Swarm {
             nodeOf(task).map((node) => ({ id: task.ID, node })),
           ),
         })),
-        allServices: all.map(({ ID: id, Spec: { Name: name, Mode } }) => ({
-          ...{ id, name },
+        allServices: all.map(({ ID: id, CreatedAt: createdAt, Spec: { Name: name, Mode, ...spec } }) => ({
+          ...{ id, name, createdAt, labels: ownLabels(spec.Labels) },
+          constraints: spec.TaskTemplate?.Placement?.Constraints ?? [],
           // An absent number is 0 in Docker's JSON.
           replicas: Mode?.Replicated && (Mode.Replicated.Replicas ?? 0),
         })),
@@ -199,6 +201,9 @@ export function createSwarm(docker: Docker, own: string | undefined): Swarm {
     },
   };
 }
+
+const ownLabels = (labels: Record<string, string> | null | undefined): Record<string, string> =>
+  Object.fromEntries(Object.entries(labels ?? {}).filter(([key]) => key.startsWith(ownPrefix)));
 
 /** None while Swarm has not placed the task. */
 const nodeOf = ({ NodeID }: RawTask): NodeId[] => {

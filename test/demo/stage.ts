@@ -129,9 +129,9 @@ export async function calm(stage: Stage): Promise<void> {
 }
 
 /** From nothing to the README's three nodes: node1 holds, the others are ready. `lab.down` takes it away. */
-export async function setUp(stage: Stage): Promise<void> {
+export async function setUp(stage: Stage, env: Record<string, string> = {}): Promise<void> {
   await stage.lab.up(stage.signal);
-  await stage.lab.deploy({}, stage.signal);
+  await stage.lab.deploy({ env }, stage.signal);
   await labelThree(stage.lab, stage.group);
   await calm(stage);
 }
