@@ -15,6 +15,7 @@ import { type AgentRecord, greeted, plansAlike, reported } from './core/agents.t
 import { assignmentOf } from './core/config-check.ts';
 import { confirmedDown, confirmedDownLabel } from './core/confirmed-down.ts';
 import { type HistoryDocument, historyDocument, merged } from './core/history.ts';
+import { changedSinceMs } from './core/intent.ts';
 import { type Plan, plan } from './core/plan.ts';
 import {
   activeCoordinator,
@@ -27,6 +28,7 @@ import { type Status, status } from './core/status.ts';
 import type { Refusal } from './io/agent-server.ts';
 import { activeLabel, type Swarm } from './io/swarm.ts';
 import { createProblemLog } from './problem-log.ts';
+import type { RolloutMeter } from './rollout-meter.ts';
 import { createTaskReader } from './task-reader.ts';
 
 export interface CoordinatorDeps {
@@ -36,6 +38,7 @@ export interface CoordinatorDeps {
   send(node: NodeId, frame: CoordinatorFrame): boolean;
   connected(): NodeId[];
   disconnect(node: NodeId, refusal: Refusal): void;
+  meter: RolloutMeter;
   log: Log;
   now(): number;
 }
@@ -81,7 +84,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   let activeSinceMs = 0;
   /** An agent runs what a later active coordinator has sent: nobody listens to this one's epoch any more. */
   let overtaken = false;
-  let sent = new Map<NodeId, { content: string; ms: number }>();
+  let sent = new Map<NodeId, { content: string; instances: readonly AssignedInstance[]; ms: number }>();
   let current: Plan = { assignments: new Map(), groups: [], problems: [] };
   const logProblems = createProblemLog(log);
   const taskReader = createTaskReader({ swarm, send: deps.send, log, now });
@@ -123,7 +126,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       if (last?.content === content && !(holds && now() - last.ms >= holdRepeatMs)) continue;
       counter += 1;
       if (!deps.send(node, { type: 'assignment', epoch, counter, instances })) continue;
-      sent.set(node, { content, ms: now() });
+      deps.meter.sent(last?.instances ?? [], instances);
+      sent.set(node, { content, instances, ms: now() });
       const groups = instances.map(({ group }) => group);
       log.info(
         { event: 'assigned', node: nodeName(snapshot, node), epoch, counter, groups },
@@ -131,6 +135,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       );
     }
     const pending = current.groups.some(({ waiting }) => waiting.length > 0);
+    if (!pending && deps.meter.awaits() && everyoneInSync()) deps.meter.settled(now());
     const lookMs = Math.min(
       pending ? holdRepeatMs : Number.POSITIVE_INFINITY,
       (current.againMs ?? Number.POSITIVE_INFINITY) - now(),
@@ -145,6 +150,11 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       ({ id, state, availability }) =>
         labelled.has(id) && state === 'ready' && availability !== 'drain' && !records.get(id)?.report,
     );
+  }
+
+  function everyoneInSync(): boolean {
+    const document = coordinator.status();
+    return document?.agents.every((agent) => !agent.connected || agent.inSync) ?? false;
   }
 
   function welcomeFrame(): CoordinatorFrame {
@@ -178,9 +188,11 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       counter = 0;
       activeSinceMs = now();
       sent = new Map();
+      deps.meter.reset();
       log.info({ event: 'active', epoch }, 'this coordinator is active now');
     } else if (active !== self && role === 'active') {
       role = 'standby';
+      deps.meter.reset();
       log.info(
         { event: 'standby', active: active && nodeName(read, active) },
         'this coordinator stands by now',
@@ -217,12 +229,15 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     }
   }
 
-  return {
+  const coordinator: Coordinator = {
     async look() {
       try {
         const read = await swarm.snapshot();
         if (snapshotError !== undefined) log.info({ event: 'swarm-readable' }, 'Swarm can be read again');
         if (hostnames(read) !== (snapshot && hostnames(snapshot))) told = undefined;
+        const changedMs =
+          snapshot && changedSinceMs(snapshot, read, [activeLabel, confirmedDownLabel], now());
+        if (changedMs !== undefined) deps.meter.changed(changedMs);
         snapshot = read;
         snapshotMs = now();
         snapshotError = undefined;
@@ -328,6 +343,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       });
     },
   };
+  return coordinator;
 }
 
 const hostnames = ({ nodes }: Snapshot): string =>

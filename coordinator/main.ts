@@ -1,6 +1,13 @@
 // Composition root of the coordinator: makes the real dependencies and connects them.
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Actions, createHttpServer, json, listenTcp, listenUnix } from '../shared/io/http.ts';
+import {
+  type Actions,
+  createHttpServer,
+  json,
+  listenTcp,
+  listenUnix,
+  type Routes,
+} from '../shared/io/http.ts';
 import { createLog, type Log } from '../shared/io/log.ts';
 import { SettingError } from '../shared/io/settings.ts';
 import { taskPeriodMs } from '../shared/protocol.ts';
@@ -12,7 +19,10 @@ import { createAgentServer } from './io/agent-server.ts';
 import { startLookLoop } from './io/look-loop.ts';
 import { createMetrics } from './io/metrics.ts';
 import { overviewRoutes } from './io/overview-routes.ts';
+import { refusalKind } from './io/refusal-kinds.ts';
 import { createSwarm } from './io/swarm.ts';
+import { createRolloutMeter } from './rollout-meter.ts';
+import { metricsRoutes } from './scraping.ts';
 
 async function main(): Promise<void> {
   const config = readConfig(process.env);
@@ -21,14 +31,19 @@ async function main(): Promise<void> {
   const swarm = createSwarm(config.dockerSocket, config.service);
   const self = config.node ?? (await askUntilAnswered(() => swarm.ownNode(), log));
 
+  const metrics = createMetrics(version);
+  const meter = createRolloutMeter(metrics.applied);
+
   const server = createAgentServer(config.key, {
     admit: (node, address) => coordinator.admit(node, address),
     hello: (hello) => coordinator.hello(hello),
     report: (node, report) => coordinator.report(node, report),
     history: (node, { transitions }) => coordinator.remember(node, transitions),
     gone: (node) => coordinator.gone(node),
-    refused: (address, refusal) =>
-      log.warn({ event: 'agent-refused', address, ...refusal }, 'connection refused'),
+    refused(address, refusal) {
+      metrics.frameRefused(refusalKind(refusal.code));
+      log.warn({ event: 'agent-refused', address, ...refusal }, 'connection refused');
+    },
   });
   const coordinator = createCoordinator({
     self,
@@ -37,6 +52,7 @@ async function main(): Promise<void> {
     send: server.send,
     connected: server.connected,
     disconnect: server.disconnect,
+    meter,
     log,
     now: Date.now,
   });
@@ -45,6 +61,7 @@ async function main(): Promise<void> {
     config,
     coordinator,
     createActions({ coordinator, swarm, log, now: Date.now }),
+    metricsRoutes({ coordinator, metrics, meter, httpPort: config.httpListen.port, now: Date.now }),
   );
   // Agents are admitted by what Swarm says of them, so the port opens with the first good read.
   let open = false;
@@ -74,8 +91,7 @@ async function main(): Promise<void> {
   process.once('SIGINT', shutDown);
 }
 
-async function serveHttp(config: Config, coordinator: Coordinator, actions: Actions) {
-  const metrics = createMetrics(version);
+async function serveHttp(config: Config, coordinator: Coordinator, actions: Actions, scraping: Routes) {
   const unread = () => json(503, { error: 'Swarm has not been read yet' });
   const routes = {
     ...overviewRoutes(coordinator, new URL('./page/', import.meta.url), Date.now),
@@ -93,12 +109,7 @@ async function serveHttp(config: Config, coordinator: Coordinator, actions: Acti
       const history = coordinator.history();
       return history ? json(200, history) : unread();
     },
-    '/metrics': async () => {
-      const status = coordinator.status();
-      if (!status) return unread();
-      const body = await metrics.render(status);
-      return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8' as const, body };
-    },
+    ...scraping,
   };
   const servers = [createHttpServer(routes), createHttpServer(routes, actions)] as const;
   await listenTcp(servers[0], config.httpListen);
