@@ -1,5 +1,6 @@
 // The series of the best-known keepalived exporter (mehdy/keepalived-exporter), with its names, labels, types and values,
 // so that its dashboards and alerts go on working.
+import { addressesOn } from '../core/anchor.ts';
 import type { Families, Labels, MetricsInput } from './metrics.ts';
 
 /** keepalived's statistic → the exporter's series. */
@@ -47,11 +48,14 @@ export function exporterSeries(input: MetricsInput, { gauge, counter }: Families
  */
 function addressSeries({ report, instances }: MetricsInput, { gauge }: Families): void {
   const states = [...instances, ...(report.observed ?? [])].flatMap((instance) => {
-    const elsewhere = 'addressInterfaces' in instance ? instance.addressInterfaces : undefined;
-    return instance.addresses.map((address) => {
+    const { group: iname, vrid } = instance;
+    const placed =
+      'peers' in instance
+        ? addressesOn(instance)
+        : instance.addresses.map((address) => ({ address, interface: instance.interface }));
+    return placed.map(({ address, interface: intf }) => {
       const [ip_address = ''] = address.split('/');
-      const intf = elsewhere?.[address] ?? instance.interface;
-      const labels = { iname: instance.group, intf, vrid: instance.vrid, ip_address };
+      const labels = { iname, intf, vrid, ip_address };
       const checks = 'checks' in instance ? instance.checks : undefined;
       return { labels, state: stateNumber[instance.state], checks };
     });
