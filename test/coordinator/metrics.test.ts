@@ -207,6 +207,7 @@ describe('the duration of a change', () => {
         snapshot: () => Promise.resolve(swarm),
         ownNode: () => Promise.resolve(id(1)),
         setLabel: () => Promise.resolve(7),
+        tasks: () => assert.fail('nobody asks for tasks'),
         watch: () => undefined,
       },
       send: (to, frame: CoordinatorFrame) =>
