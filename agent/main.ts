@@ -13,7 +13,7 @@ import { version } from '../shared/version.ts';
 import { createApplier } from './applier.ts';
 import { type AgentConfig, readConfig } from './config.ts';
 import { visibleInterfaces } from './core/kernel.ts';
-import { buildReport } from './core/report.ts';
+import { buildReport, type ReportInput } from './core/report.ts';
 import { createHandOver } from './hand-over.ts';
 import { testConfig } from './io/config-test.ts';
 import { readKeepalivedVersion } from './io/keepalived-process.ts';
@@ -85,8 +85,8 @@ async function main(): Promise<void> {
     node.holding.look();
   };
 
-  const report = (): Report => {
-    const { phase, restarts, running } = keeper.supervise();
+  const reportOn = (running: ReportInput['running']): Report => {
+    const { phase, restarts } = keeper.supervise();
     return buildReport({
       interfaces: visibleInterfaces(kernel.current(), node.owned.all()),
       kernel: kernel.current(),
@@ -102,6 +102,7 @@ async function main(): Promise<void> {
       problems: problems.all(),
     });
   };
+  const report = () => reportOn(keeper.supervise().running);
   let leaving = false;
   const reporter = createReporter(report, (text) => links.send(text));
   events.onChange = reporter.changed;
@@ -124,18 +125,26 @@ async function main(): Promise<void> {
   // An adopted keepalived runs already; a cold start gives the coordinators a moment.
   const coldStart = setTimeout(applier.useCached, keeper.supervise().phase === 'stopped' ? coldStartMs : 0);
   const server = createHttpServer(
-    createPages({
-      report,
-      isUp: keeper.isAlive,
-      dump: keeper.dump,
-      links: links.status,
-      fifo: states.counters,
-      holding: node.holding.counters,
-      leases: node.leases.stats,
-      foreign: observer.foreign,
-      agentVersion: version,
-      keepalivedVersion,
-      now,
+    createPages(report, () => {
+      const { running, loading, wanted } = keeper.supervise();
+      return {
+        report: report(),
+        instances: reportOn(running ?? loading ?? wanted).instances,
+        up: keeper.isAlive(),
+        dump: keeper.lastDump(),
+        links: links.status(),
+        fifo: states.counters(),
+        holding: node.holding.counters(),
+        reloads: { ...keeper.reloads(), rejected: applier.rejections() },
+        standsAside: (group) =>
+          wanted?.instances.some((each) => each.group === group && each.standAside !== undefined) ?? false,
+        checking: node.checks.isRunning,
+        leaseSeconds: config.leaseSeconds,
+        leases: node.leases.stats(),
+        foreign: observer.foreign(),
+        agentVersion: version,
+        keepalivedVersion,
+      };
     }),
   );
   listenTcp(server, config.metricsListen).catch((error: unknown) => problems.set(notServed(error)));

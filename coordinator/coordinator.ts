@@ -14,11 +14,13 @@ import {
 } from '../shared/protocol.ts';
 import type { NodeId } from '../shared/words.ts';
 import { type AgentNodes, agentNodes } from './core/agent-nodes.ts';
+import { agentLabel } from './core/agent-service.ts';
 import { type AgentRecord, greeted, plansAlike, reported } from './core/agents.ts';
 import { assignmentOf } from './core/config-check.ts';
 import { confirmedDown, confirmedDownLabel } from './core/confirmed-down.ts';
 import { orderEvent, problemEvent, roleEvent, transitionEvent } from './core/events.ts';
 import { type HistoryDocument, historyDocument, merged } from './core/history.ts';
+import { changedSinceMs } from './core/intent.ts';
 import { type Plan, plan } from './core/plan.ts';
 import { activeCoordinator, isSelf, ownsPorts } from './core/roles.ts';
 import { type GroupsConfig, managerAddresses, nodeName, type Snapshot } from './core/snapshot.ts';
@@ -27,6 +29,7 @@ import { createEventLog, type EventLog } from './event-log.ts';
 import type { Refusal } from './io/agent-server.ts';
 import { activeLabel, type Swarm } from './io/swarm.ts';
 import { createProblemLog } from './problem-log.ts';
+import type { RolloutMeter } from './rollout-meter.ts';
 import { createTaskReader } from './task-reader.ts';
 
 export interface CoordinatorDeps {
@@ -39,6 +42,7 @@ export interface CoordinatorDeps {
   send(node: NodeId, frame: CoordinatorFrame): boolean;
   connected(): NodeId[];
   disconnect(node: NodeId, refusal: Refusal): void;
+  meter: RolloutMeter;
   log: Log;
   now(): number;
   /** Whether agents can reach this process; without that it is never active. */
@@ -101,7 +105,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   let activeSinceMs = 0;
   /** An agent runs what a later active coordinator has sent: nobody listens to this one's epoch any more. */
   let overtaken = false;
-  let sent = new Map<NodeId, { content: string; ms: number }>();
+  let sent = new Map<NodeId, { content: string; instances: readonly AssignedInstance[]; ms: number }>();
   let current: Plan = { assignments: new Map(), groups: [], problems: [] };
   const events = createEventLog();
   const logProblems = createProblemLog(log, (type, problem) =>
@@ -152,7 +156,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       if (last?.content === content && !(holds && now() - last.ms >= holdRepeatMs)) continue;
       counter += 1;
       if (!deps.send(node, { type: 'assignment', epoch, counter, instances })) continue;
-      sent.set(node, { content, ms: now() });
+      deps.meter.sent(last?.instances ?? [], instances);
+      sent.set(node, { content, instances, ms: now() });
       if (last?.content !== content)
         events.tell(orderEvent(refOf(node), { epoch, counter }, instances, now()));
       const groups = instances.map(({ group }) => group);
@@ -162,6 +167,9 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       );
     }
     const pending = current.groups.some(({ waiting }) => waiting.length > 0);
+    // What waits for the end of a pause is measured from there.
+    if (current.pause) deps.meter.reset();
+    if (!pending && deps.meter.awaits() && everyoneInSync()) deps.meter.settled(now());
     const lookMs = Math.min(
       pending ? holdRepeatMs : Number.POSITIVE_INFINITY,
       (current.againMs ?? Number.POSITIVE_INFINITY) - now(),
@@ -218,6 +226,10 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     return { node, hostname: known ?? records.get(node)?.hello.hostname ?? node };
   }
 
+  function everyoneInSync(): boolean {
+    return statusNow()?.agents.every((agent) => !agent.connected || agent.inSync) ?? false;
+  }
+
   function welcomeFrame(): CoordinatorFrame {
     const managers = snapshot ? managerAddresses(snapshot) : [];
     return { type: 'welcome', protocol: protocolVersion, node: self, role, managers };
@@ -250,10 +262,12 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       counter = 0;
       activeSinceMs = now();
       sent = new Map();
+      deps.meter.reset();
       log.info({ event: 'active', epoch }, 'this coordinator is active now');
       events.tell(roleEvent('active', refOf(self), now()));
     } else if (!elected && role === 'active') {
       role = 'standby';
+      deps.meter.reset();
       log.info(
         { event: 'standby', active: active && nodeName(read, active.node) },
         'this coordinator stands by now',
@@ -297,6 +311,9 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
         const read = await swarm.snapshot({ agentTasks: misses() });
         if (snapshotError !== undefined) log.info({ event: 'swarm-readable' }, 'Swarm can be read again');
         if (hostnames(read) !== (snapshot && hostnames(snapshot))) told = undefined;
+        const changedMs =
+          snapshot && changedSinceMs(snapshot, read, [activeLabel, confirmedDownLabel, agentLabel], now());
+        if (changedMs !== undefined) deps.meter.changed(changedMs);
         snapshot = read;
         snapshotMs = now();
         snapshotError = undefined;

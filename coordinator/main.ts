@@ -15,11 +15,15 @@ import { createSteward } from './io/agent-steward.ts';
 import { createDoors } from './io/doors.ts';
 import { createKeyRing } from './io/key-ring.ts';
 import { startLookLoop } from './io/look-loop.ts';
+import { createMetrics } from './io/metrics.ts';
 import { readOwnContainer } from './io/own-container.ts';
+import { refusalKind } from './io/refusal-kinds.ts';
 import { relayed } from './io/relay.ts';
 import { createSwarm, limit, type Swarm } from './io/swarm.ts';
 import { createMigrateAction } from './migrate.ts';
 import { createPages } from './pages.ts';
+import { createRolloutMeter } from './rollout-meter.ts';
+import { metricsRoutes } from './scraping.ts';
 
 /** How soon a port is tried again that another process has. */
 const portRetryMs = 500;
@@ -37,6 +41,9 @@ async function main(): Promise<void> {
   const self = config.node ?? (await askUntilAnswered(() => swarm.ownNode(), log));
   const keys = createKeyRing(config.key, Date.now);
 
+  const metrics = createMetrics(version);
+  const meter = createRolloutMeter(metrics.applied);
+
   const server = createAgentServer(
     keys,
     {
@@ -45,13 +52,15 @@ async function main(): Promise<void> {
       report: (node, report) => coordinator.report(node, report),
       history: (node, { transitions }) => coordinator.remember(node, transitions),
       gone: (node) => coordinator.gone(node),
-      refused: (address, refusal) =>
-        log.warn({ event: 'agent-refused', address, ...refusal }, 'connection refused'),
+      refused(address, refusal) {
+        metrics.frameRefused(refusalKind(refusal.code));
+        log.warn({ event: 'agent-refused', address, ...refusal }, 'connection refused');
+      },
     },
     (request, response) => pageListener(pages, actions)(request, response),
   );
   const coordinator: Coordinator = createCoordinator({
-    ...{ self, service, task: own.task, version, swarm, log },
+    ...{ self, service, task: own.task, version, swarm, log, meter },
     send: server.send,
     connected: server.connected,
     disconnect: server.disconnect,
@@ -59,7 +68,8 @@ async function main(): Promise<void> {
     listens: () => doors.open(),
   });
   const httpPort = config.httpListen.port;
-  const pages = createPages({ coordinator, version, httpPort, now: Date.now });
+  const scraping = metricsRoutes({ coordinator, metrics, meter, httpPort, now: Date.now });
+  const pages = createPages({ coordinator, scraping, httpPort, now: Date.now });
   const doors = createDoors({
     agents: server,
     agentListen: config.agentListen,

@@ -2,22 +2,21 @@
 import { type Answer, json, type Routes } from '../shared/io/http.ts';
 import type { Coordinator } from './coordinator.ts';
 import { createEventStream } from './io/event-stream.ts';
-import { createMetrics } from './io/metrics.ts';
 import { overviewRoutes } from './io/overview-routes.ts';
 
 type Page = () => Answer | Promise<Answer>;
 
 export interface PagesDeps {
   readonly coordinator: Pick<Coordinator, 'status' | 'history' | 'snapshot' | 'events'>;
-  readonly version: string;
+  /** Metrics, and where to find them (scraping.ts). */
+  readonly scraping: Routes;
   readonly httpPort: number;
   readonly now: () => number;
 }
 
-export function createPages({ coordinator, version, httpPort, now }: PagesDeps): Routes & {
+export function createPages({ coordinator, scraping, httpPort, now }: PagesDeps): Routes & {
   '/healthz': Page;
 } {
-  const metrics = createMetrics(version);
   const unread = () => json(503, { error: 'Swarm has not been read yet' });
   return {
     ...overviewRoutes(coordinator, new URL('./page/', import.meta.url), now),
@@ -42,11 +41,6 @@ export function createPages({ coordinator, version, httpPort, now }: PagesDeps):
       events: coordinator.events,
       ...{ now, httpPort },
     }),
-    '/metrics': async () => {
-      const status = coordinator.status();
-      if (!status) return unread();
-      const body = await metrics.render(status);
-      return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8' as const, body };
-    },
+    ...scraping,
   };
 }

@@ -16,7 +16,27 @@ export interface Switch {
   from: NodeRef | null;
   to: NodeRef;
   reason: string;
+  /** The same as one word, for counting. */
+  cause: HandOverCause;
 }
+
+/** Why a group changed its holder, as one word. */
+export const handOverCauses = [
+  'first',
+  'drained',
+  'ordered',
+  'agent-stopped',
+  'higher-priority',
+  'silence',
+  'held-back',
+  'interface-down',
+  'address-removed',
+  'crashed',
+  'stopped',
+  'restarted',
+  'unknown',
+] as const;
+export type HandOverCause = (typeof handOverCauses)[number];
 
 export type NodeTransition = StateTransition & NodeRef;
 
@@ -89,6 +109,7 @@ function switchesOf(entries: readonly NodeTransition[], names: ReadonlyMap<strin
       from: before ? { node: before.node, hostname: before.hostname } : null,
       to: { node: rise.node, hostname: rise.hostname },
       reason: reasonOf(rise, before, fall, names),
+      cause: handOverCause(rise, before, fall),
     };
   });
 }
@@ -124,8 +145,29 @@ function reasonOf(
   return `${fall.hostname}: ${causeWords(fall, names)}`;
 }
 
+/** Follows `reasonOf`. */
+function handOverCause(
+  rise: NodeTransition,
+  before: NodeTransition | undefined,
+  fall: NodeTransition | undefined,
+): HandOverCause {
+  if (!before) return 'first';
+  const again = before.node === rise.node;
+  if (!fall) {
+    if (rise.order !== undefined && (rise.cause === 'preempted' || again)) return 'ordered';
+    if (again) return 'restarted';
+    return rise.cause === 'preempted' ? 'higher-priority' : 'silence';
+  }
+  if (fall.order === agentStops) return 'agent-stopped';
+  if (fall.order !== undefined) return fall.order.startsWith('drained') ? 'drained' : 'ordered';
+  if (rise.order !== undefined && (fall.cause === 'higher-priority' || again)) return 'ordered';
+  if (again && fall.cause === 'unknown') return 'restarted';
+  return handOverCauses.find((cause) => cause === fall.cause) ?? 'unknown';
+}
+
+const agentStops = 'the agent stops';
 const wordsOf = (order: string): string =>
-  order === 'the agent stops' ? 'stops: its agent was told to end' : order;
+  order === agentStops ? 'stops: its agent was told to end' : order;
 
 /** For people: why an instance changed its state. */
 export function causeWords(

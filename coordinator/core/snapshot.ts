@@ -13,6 +13,8 @@ export interface SwarmNode {
   /** Addresses under which Swarm knows the node; empty when it knows none (0.0.0.0). */
   addresses: string[];
   labels: Record<string, string>;
+  /** When Swarm last changed what it knows of the node, by its leader's clock: Unix ms; 0 when it does not say. */
+  updatedMs?: number;
 }
 
 /** A running task. */

@@ -60,6 +60,11 @@ export interface GroupStatus {
   /** Where each value of the group comes from: "config groups-7, line 12", "default". */
   provenance: Group['provenance'];
   holders: (NodeRef & { sinceMs: number })[];
+  /**
+   * The member that would hold if all were well: the highest that is neither drained nor looking on. Null: nobody is
+   * preferred, because a holder stays (`preempt: false`).
+   */
+  preferred: NodeRef | null;
   members: MemberStatus[];
   /** Steps that wait, for whom and why. */
   waiting: (NodeRef & { for: NodeRef[]; why: string })[];
@@ -231,9 +236,17 @@ function groupStatus(
       ...ref(node),
       sinceMs: sinceOf(agents.get(node), group.name),
     })),
+    preferred: preferredOf(planned, ref),
     members,
     waiting: waiting.map((step) => ({ ...ref(step.node), for: step.for.map(ref), why: step.why })),
   };
+}
+
+function preferredOf({ group, members }: PlannedGroup, ref: (node: NodeId) => NodeRef): NodeRef | null {
+  const able = members.filter(({ drain, observe, priority }) => !drain && !observe && priority !== undefined);
+  if (group.preempt === false && !able.some(({ leads }) => leads)) return null;
+  const [first] = able.sort((a, b) => (b.priority ?? 0) - (a.priority ?? 0));
+  return first ? ref(first.node) : null;
 }
 
 function groupVerdict(holders: number, members: readonly MemberStatus[]): Verdict {

@@ -24,6 +24,7 @@ import {
 } from '../../coordinator/core/events.ts';
 import type { Snapshot } from '../../coordinator/core/snapshot.ts';
 import { createEventStream } from '../../coordinator/io/event-stream.ts';
+import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
 import { createHttpServer, listenTcp, listenUnix } from '../../shared/io/http.ts';
 import { type Problem, problemKey } from '../../shared/problem.ts';
 import type { StateTransition } from '../../shared/protocol.ts';
@@ -160,6 +161,7 @@ async function serving(
     send: () => true,
     connected: () => [],
     disconnect: () => undefined,
+    meter: createRolloutMeter(() => undefined),
   });
   const route = createEventStream({ ...coordinator, now: () => 1_000_000, httpPort });
   const server = createHttpServer({ '/api/v1/events': route });

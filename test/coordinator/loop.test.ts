@@ -5,6 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import pino from 'pino';
 import { createCoordinator } from '../../coordinator/coordinator.ts';
 import { plansAlike } from '../../coordinator/core/agents.ts';
+import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
 import type { CoordinatorFrame, RunningInstance } from '../../shared/protocol.ts';
 import { id, member, plan, report, running, snapshot } from './world.ts';
 
@@ -32,6 +33,7 @@ describe('an agent that connects again', () => {
       send: (_, frame) => sent.push(frame) > 0,
       connected: () => [id(1)],
       disconnect: () => assert.fail('nobody is to go'),
+      meter: createRolloutMeter(() => undefined),
     });
     const assignments = () => sent.filter(({ type }) => type === 'assignment').length;
     await coordinator.look();

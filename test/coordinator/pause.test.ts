@@ -10,6 +10,7 @@ import type { Claim } from '../../coordinator/core/agents.ts';
 import { pauseLabel, pauseText, readPause } from '../../coordinator/core/paused.ts';
 import type { Agents, AgentView } from '../../coordinator/core/plan.ts';
 import type { Snapshot, SwarmNode } from '../../coordinator/core/snapshot.ts';
+import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
 import type { AssignedInstance, CoordinatorFrame, Report, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
 import { connected, id, member, plan, report, running, snapshot } from './world.ts';
@@ -203,6 +204,7 @@ function stage(nodes: SwarmNode[]) {
       },
       connected: () => [id(1), id(2), id(3)],
       disconnect: () => assert.fail('nobody is to go'),
+      meter: createRolloutMeter(() => undefined),
     });
   const settle = async () => {
     for (let turns = 0; turns < 4; turns++) await turn();

@@ -34,6 +34,7 @@ export function checksOf(failing: ReadonlySet<string>): Checks {
     keepOnly: () => undefined,
     verdict: (group) => (failing.has(group) ? fault : noChecks),
     results: () => new Map(),
+    isRunning: () => false,
     stop: () => undefined,
   };
 }

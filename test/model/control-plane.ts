@@ -5,6 +5,7 @@
 import { reconnectDelayMs } from '../../agent/core/backoff.ts';
 import { type Coordinator, createCoordinator } from '../../coordinator/coordinator.ts';
 import { type LookLoop, startLookLoop } from '../../coordinator/io/look-loop.ts';
+import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
 import type { Log } from '../../shared/io/log.ts';
 import {
   type AgentFrame,
@@ -86,6 +87,7 @@ export class ControlPlane {
           for (const connection of this.#of(manager))
             if (connection.node === node) this.#break(connection, 5);
         },
+        meter: createRolloutMeter(() => undefined),
         log,
         now: () => wallBaseMs + Math.floor(time.nowMs),
       });

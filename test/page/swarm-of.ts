@@ -7,6 +7,7 @@ import { type Coordinator, createCoordinator } from '../../coordinator/coordinat
 import type { Snapshot } from '../../coordinator/core/snapshot.ts';
 import { overviewRoutes } from '../../coordinator/io/overview-routes.ts';
 import { buildPage } from '../../coordinator/page/build.mjs';
+import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
 import { createHttpServer, listenTcp, type Routes } from '../../shared/io/http.ts';
 import type { RunningInstance, StateTransition } from '../../shared/protocol.ts';
 import type { GroupName } from '../../shared/words.ts';
@@ -70,6 +71,7 @@ export async function pageSwarm(options: PageSwarmOptions): Promise<PageSwarm> {
     send: () => true,
     connected: () => numbers.map(id),
     disconnect: () => undefined,
+    meter: createRolloutMeter(() => undefined),
   });
   await coordinator.look();
   const hardware = (n: number) => ({
