@@ -16,6 +16,7 @@ import { assignmentOf } from './core/config-check.ts';
 import { confirmedDown, confirmedDownLabel } from './core/confirmed-down.ts';
 import { type HistoryDocument, historyDocument, merged } from './core/history.ts';
 import { type Plan, plan } from './core/plan.ts';
+import type { Refusal } from './core/refusal.ts';
 import {
   activeCoordinator,
   type GroupsConfig,
@@ -24,7 +25,6 @@ import {
   type Snapshot,
 } from './core/snapshot.ts';
 import { type Status, status } from './core/status.ts';
-import type { Refusal } from './io/agent-server.ts';
 import { activeLabel, type Swarm } from './io/swarm.ts';
 import { createProblemLog } from './problem-log.ts';
 import { createTaskReader } from './task-reader.ts';
@@ -159,20 +159,27 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     for (const node of deps.connected()) deps.send(node, welcomeFrame());
   }
 
-  /** Follows the rule of who is active. The label on the own node proves quorum before the first assignment. */
+  /**
+   * Follows the rule of who is active. The label on the own node proves quorum before the first assignment, and what was
+   * read before it may be older than what the former active one has assigned: it is read again.
+   */
   async function followRole(read: Snapshot): Promise<void> {
     const active = activeCoordinator(read);
     const again = overtaken && now() - activeSinceMs >= settleMs;
     if (active === self && (role === 'standby' || again)) {
       try {
-        epoch = await swarm.setLabel(self, activeLabel, new Date(now()).toISOString());
+        const claimed = await swarm.setLabel(self, activeLabel, new Date(now()).toISOString());
+        snapshot = await swarm.snapshot();
+        snapshotMs = now();
+        epoch = claimed;
       } catch (error) {
         log.warn(
           { event: 'claim-failed', error: String(error) },
-          'could not become active: Swarm refused the write',
+          'could not become active: Swarm refused the write, or cannot be read after it',
         );
         return;
       }
+      if (activeCoordinator(snapshot) !== self) return;
       role = 'active';
       overtaken = false;
       counter = 0;

@@ -1,17 +1,20 @@
 // Docker Swarm → snapshot. Events only say "look again"; what counts is read afresh, whole, and validated. A read that
 // fails or is empty changes nothing: the last good snapshot stands, with its age.
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
 import * as v from 'valibot';
 import { NodeId } from '../../shared/words.ts';
+import { configLabel } from '../core/groups-configs.ts';
+import type { Kind } from '../core/revisions.ts';
 import type { ServiceTask } from '../core/service-tasks.ts';
 import type { CoordinatorService, Snapshot } from '../core/snapshot.ts';
 import { readNodes, SwarmLabels } from '../core/swarm-node.ts';
-import { createConfigReader, readShortSecrets } from './groups-sources.ts';
+import { limit } from './engine.ts';
+import { createConfigReader, listConfigs, readShortSecrets } from './groups-sources.ts';
+import { createSteadyReader } from './steady-reader.ts';
 
 const roleLabel = 'swarm-vip.role';
 /** On the node of the active coordinator; writing it proves quorum and gives the epoch. */
 export const activeLabel = 'swarm-vip.active-since';
-const callTimeoutMs = 5_000;
 
 /** What a write needs; the rest of the specification is kept as it is. */
 const WritableNode = v.object({
@@ -59,21 +62,30 @@ export interface Swarm {
 }
 
 /** @param ownService id of a service that counts as coordinator even without the label */
-export function createSwarm(socketPath: string, ownService: string | undefined): Swarm {
-  const docker = new Docker({ socketPath });
-  const limit = () => ({ abortSignal: AbortSignal.timeout(callTimeoutMs) });
-  const configs = createConfigReader(docker, limit);
+export function createSwarm(docker: Docker, ownService: string | undefined): Swarm {
+  const configs = createConfigReader();
   let secrets: Snapshot['secrets'];
+
+  const reader = createSteadyReader({
+    async lists() {
+      const [node, service, config] = await Promise.all([
+        docker.listNodes(limit()),
+        docker.listServices(limit()),
+        listConfigs(docker),
+      ]);
+      return { node, service, config };
+    },
+    belongs: (kind, id) => belongs(docker, kind, id),
+  });
 
   return {
     async snapshot() {
       secrets ??= await readShortSecrets();
-      const [nodes, services, files] = await Promise.all([
-        docker.listNodes(limit()),
-        docker.listServices(limit()),
-        configs(),
-      ]);
-      const all = v.parse(v.array(RawService), services);
+      const read = await reader.read();
+      const all = v.parse(v.array(RawService), read.service);
+      // This process is a task of it: without it, what the operator's env defines would be gone.
+      if (ownService !== undefined && !all.some(({ ID }) => ID === ownService))
+        throw new Error(`the engine's list leaves out service ${ownService}, which this coordinator belongs to`);
       const found = all.filter(
         ({ ID, Spec }) => ID === ownService || Spec.Labels?.[roleLabel] === 'coordinator',
       );
@@ -81,7 +93,7 @@ export function createSwarm(socketPath: string, ownService: string | undefined):
         found.length === 0 ? [] : await docker.listTasks({ ...limit(), filters: taskFilter(found) });
       const running = v.parse(v.array(RawTask), tasks).filter(({ Status }) => Status.State === 'running');
       const snapshot = {
-        nodes: readNodes(nodes),
+        nodes: readNodes(read.node),
         services: found.map(({ ID, CreatedAt, Spec }): CoordinatorService => {
           const runningOn = running.filter(({ ServiceID }) => ServiceID === ID).map(({ NodeID }) => NodeID);
           return {
@@ -97,7 +109,7 @@ export function createSwarm(socketPath: string, ownService: string | undefined):
           // An absent number is 0 in Docker's JSON.
           replicas: Mode?.Replicated && (Mode.Replicated.Replicas ?? 0),
         })),
-        configs: files,
+        configs: configs(read.config),
         secrets,
       };
       if (snapshot.nodes.length === 0) throw new Error('expected at least one node, the engine listed none');
@@ -131,7 +143,9 @@ export function createSwarm(socketPath: string, ownService: string | undefined):
         const spec = { ...Spec, Labels: value === undefined ? others : { ...others, [key]: value } };
         try {
           await handle.update({ ...limit(), _query: { version: Version.Index }, _body: spec });
-          return v.parse(WritableNode, await handle.inspect(limit())).Version.Index;
+          const { Index } = v.parse(WritableNode, await handle.inspect(limit())).Version;
+          reader.wrote('node', node, Index);
+          return Index;
         } catch (error) {
           if (attempt >= maxAttempts || !String(error).includes('out of sequence')) throw error;
         }
@@ -142,6 +156,20 @@ export function createSwarm(socketPath: string, ownService: string | undefined):
       void follow(docker, lookAgain, signal);
     },
   };
+}
+
+/** Asked for one object that a list has left out. @throws when that is not clear either */
+async function belongs(docker: Docker, kind: Kind, id: string): Promise<boolean> {
+  const asked = { node: docker.getNode(id), service: docker.getService(id), config: docker.getConfig(id) };
+  // The types know no options for all of them; dockerode takes them.
+  const inspect: (options: object) => Promise<unknown> = asked[kind].inspect.bind(asked[kind]);
+  try {
+    const { Spec } = v.parse(v.object({ Spec: v.object({ Labels: SwarmLabels }) }), await inspect(limit()));
+    return kind !== 'config' || Spec.Labels?.[configLabel] !== undefined;
+  } catch (error) {
+    if (error instanceof Error && 'statusCode' in error && error.statusCode === 404) return false;
+    throw error;
+  }
 }
 
 const taskFilter = (services: readonly { ID: string }[]) => ({

@@ -6,7 +6,7 @@ import pino from 'pino';
 import { createCoordinator } from '../../coordinator/coordinator.ts';
 import { plansAlike } from '../../coordinator/core/agents.ts';
 import type { CoordinatorFrame, RunningInstance } from '../../shared/protocol.ts';
-import { id, member, plan, report, running, snapshot } from './world.ts';
+import { id, member, plan, report, running, service, snapshot } from './world.ts';
 
 const swarm = snapshot([member(1), member(2)]);
 const hello = {
@@ -52,6 +52,39 @@ describe('an agent that connects again', () => {
       await turn();
       await turn();
     }
+  });
+});
+
+describe('a coordinator that becomes active', () => {
+  it('assigns what it has read after its claim, never what it knew before', async () => {
+    const sent: CoordinatorFrame[] = [];
+    const before = snapshot([member(1), member(2)], [service({ KEEPALIVED_VIRTUAL_IPS: '10.0.0.100' })]);
+    const after = snapshot([member(1), member(2)], [service({ KEEPALIVED_VIRTUAL_IPS: '10.0.0.200' })]);
+    let claimed = false;
+    let nowMs = 0;
+    const coordinator = createCoordinator({
+      ...{ self: id(1), version: '1', now: () => nowMs, log: pino({ level: 'silent' }) },
+      swarm: {
+        snapshot: () => Promise.resolve(claimed ? after : before),
+        ownNode: () => Promise.resolve(id(1)),
+        async setLabel() {
+          claimed = true;
+          return 7;
+        },
+        watch: () => undefined,
+      },
+      send: (_, frame) => sent.push(frame) > 0,
+      connected: () => [id(1)],
+      disconnect: () => assert.fail('nobody is to go'),
+    });
+    await coordinator.look();
+    nowMs = 10_000;
+    coordinator.hello(hello);
+    coordinator.report(id(1), report(1));
+    await turn();
+    await turn();
+    const [assignment] = sent.filter((frame) => frame.type === 'assignment');
+    assert.deepEqual(assignment?.instances[0]?.addresses, ['10.0.0.200/32']);
   });
 });
 
