@@ -9,26 +9,29 @@ import { createActions } from './actions.ts';
 import { type Config, readConfig } from './config.ts';
 import { type Coordinator, createCoordinator } from './coordinator.ts';
 import { createAgentServer } from './io/agent-server.ts';
+import { createEngine } from './io/engine.ts';
+import { createKeyRing } from './io/key-ring.ts';
 import { startLookLoop } from './io/look-loop.ts';
-import { createMetrics } from './io/metrics.ts';
+import { type CoordinatorMetrics, createMetrics } from './io/metrics.ts';
 import { overviewRoutes } from './io/overview-routes.ts';
 import { createSwarm } from './io/swarm.ts';
+import { createRefusals } from './refusals.ts';
 
 async function main(): Promise<void> {
   const config = readConfig(process.env);
   const log = createLog('coordinator', config.logLevel);
   const stop = new AbortController();
-  const swarm = createSwarm(config.dockerSocket, config.service);
+  const swarm = createSwarm(createEngine(config.dockerSocket), config.service);
   const self = config.node ?? (await askUntilAnswered(() => swarm.ownNode(), log));
 
-  const server = createAgentServer(config.key, {
+  const refusals = createRefusals(log, Date.now);
+  const server = createAgentServer(createKeyRing(config.keys), config.signingKey, {
     admit: (node, address) => coordinator.admit(node, address),
     hello: (hello) => coordinator.hello(hello),
     report: (node, report) => coordinator.report(node, report),
     history: (node, { transitions }) => coordinator.remember(node, transitions),
     gone: (node) => coordinator.gone(node),
-    refused: (address, refusal) =>
-      log.warn({ event: 'agent-refused', address, ...refusal }, 'connection refused'),
+    refused: refusals.add,
   });
   const coordinator = createCoordinator({
     self,
@@ -45,6 +48,7 @@ async function main(): Promise<void> {
     config,
     coordinator,
     createActions({ coordinator, swarm, log, now: Date.now }),
+    createMetrics(version, refusals.counts),
   );
   // Agents are admitted by what Swarm says of them, so the port opens with the first good read.
   let open = false;
@@ -74,8 +78,12 @@ async function main(): Promise<void> {
   process.once('SIGINT', shutDown);
 }
 
-async function serveHttp(config: Config, coordinator: Coordinator, actions: Actions) {
-  const metrics = createMetrics(version);
+async function serveHttp(
+  config: Config,
+  coordinator: Coordinator,
+  actions: Actions,
+  metrics: CoordinatorMetrics,
+) {
   const unread = () => json(503, { error: 'Swarm has not been read yet' });
   const routes = {
     ...overviewRoutes(coordinator, new URL('./page/', import.meta.url), Date.now),

@@ -1,12 +1,16 @@
 // Status → Prometheus. Gauges are set from one status document per scrape, so that all of them speak of one moment.
-import { Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { RefusalKind } from '../core/refusal.ts';
 import type { Status } from '../core/status.ts';
 
 export interface CoordinatorMetrics {
   render(status: Status): Promise<string>;
 }
 
-export function createMetrics(version: string): CoordinatorMetrics {
+export function createMetrics(
+  version: string,
+  refused: () => ReadonlyMap<RefusalKind, number>,
+): CoordinatorMetrics {
   const registry = new Registry();
   const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
     new Gauge({ name, help, labelNames, registers: [registry] });
@@ -33,6 +37,17 @@ export function createMetrics(version: string): CoordinatorMetrics {
   const age = gauge('swarm_vip_snapshot_age_seconds', 'Age of the last good read of Swarm.', []);
   const active = gauge('swarm_vip_coordinator_active', '1 on the active coordinator, 0 on a standby.', []);
   gauge('swarm_vip_coordinator_build_info', 'Always 1.', ['version']).set({ version }, 1);
+
+  new Counter({
+    name: 'swarm_vip_frames_refused_total',
+    help: 'Connections and frames of agents that were refused, by kind.',
+    labelNames: ['kind'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [kind, count] of refused()) this.inc({ kind }, count);
+    },
+  });
 
   return {
     render(status) {
