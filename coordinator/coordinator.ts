@@ -167,10 +167,10 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     const active = activeCoordinator(read);
     const again = overtaken && now() - activeSinceMs >= settleMs;
     if (active === self && (role === 'standby' || again)) {
+      let fresh: Snapshot;
       try {
         const claimed = await swarm.setLabel(self, activeLabel, new Date(now()).toISOString());
-        snapshot = await swarm.snapshot();
-        snapshotMs = now();
+        fresh = await swarm.snapshot();
         epoch = claimed;
       } catch (error) {
         log.warn(
@@ -179,7 +179,9 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
         );
         return;
       }
-      if (activeCoordinator(snapshot) !== self) return;
+      snapshot = fresh;
+      snapshotMs = now();
+      if (activeCoordinator(fresh) !== self) return;
       role = 'active';
       overtaken = false;
       counter = 0;

@@ -138,9 +138,21 @@ export function createAgentServer(
         refuse({ code: closeCode.slowReader, reason: 'the send queue grew over its limit' });
       } else socket.ping();
     }, silenceLimitMs / 3);
-    socket.on('pong', () => {
-      heardMs = Date.now();
-    });
+    /** False: it has been refused. */
+    const affords = (size: number): boolean => {
+      frames = takeFrom(frames, frameRate, 1, heardMs);
+      bytes = takeFrom(bytes, byteRate, size, heardMs);
+      if (frames.tokens >= 0 && bytes.tokens >= 0) return true;
+      refuse({ code: closeCode.tooFast, reason: 'more frames than any agent has to send' });
+      return false;
+    };
+    // `ws` itself ends who sends pings faster than their answers go out.
+    for (const control of ['ping', 'pong'] as const) {
+      socket.on(control, (data) => {
+        heardMs = Date.now();
+        if (socket.readyState === socket.OPEN) affords(data.length);
+      });
+    }
     socket.on('close', () => {
       clearInterval(alive);
       if (node && sockets.get(node) === socket) {
@@ -152,10 +164,7 @@ export function createAgentServer(
       heardMs = Date.now();
       if (socket.readyState !== socket.OPEN) return;
       const content = text(data);
-      frames = takeFrom(frames, frameRate, 1, heardMs);
-      bytes = takeFrom(bytes, byteRate, content.length, heardMs);
-      if (frames.tokens < 0 || bytes.tokens < 0)
-        return refuse({ code: closeCode.tooFast, reason: 'more frames than any agent has to send' });
+      if (!affords(content.length)) return;
       const parsed = isBinary
         ? { ok: false as const, reason: 'expected a text frame' }
         : parseFrame(AgentFrame, content);

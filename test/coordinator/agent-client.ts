@@ -38,6 +38,18 @@ export function tell(way: Way, ...frames: (string | Buffer)[]): Promise<number> 
   });
 }
 
+/** Sends nothing but control frames; resolves with the close code. */
+export function pong(way: Way, count: number): Promise<number> {
+  return new Promise((resolve) => {
+    const socket = openAs(way);
+    socket.on('open', () => {
+      for (let sent = 0; sent < count; sent++) socket.pong();
+    });
+    socket.on('error', () => resolve(0));
+    socket.on('close', (code) => resolve(code));
+  });
+}
+
 /** A connection without TLS, with `bytes` said on it. Resolves when the other side has ended it. */
 export function plain({ port, from }: Pick<Way, 'port' | 'from'>, bytes = ''): Promise<void> {
   return new Promise((resolve) => {

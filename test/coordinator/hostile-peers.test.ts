@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
 import type { RefusalKind } from '../../coordinator/core/refusal.ts';
 import { closeCode, maxFrameBytes } from '../../shared/protocol.ts';
-import { openAs, plain, tell, type Way } from './agent-client.ts';
+import { openAs, plain, pong, tell, type Way } from './agent-client.ts';
 import { id, report } from './world.ts';
 
 const key = 'a-key-of-some-length-1';
@@ -111,6 +111,7 @@ describe('the coordinator’s port, attacked', { timeout: 120_000 }, () => {
       closeCode.tooFast,
       () => tell(way('127.0.0.3', id(2)), hello(id(2)), ...Array<string>(5_000).fill(aReport)),
     ],
+    ['too_fast', closeCode.tooFast, () => pong(way('127.0.0.3', id(2)), 5_000)],
   ];
   for (const [index, [kind, code, act]] of frames.entries()) {
     it(`counts what it refuses, and says why (${kind}, ${index})`, async () => {

@@ -26,7 +26,7 @@ describe('Swarm’s store in trouble', { timeout: 10 * 60_000 }, () => {
   before(async () => {
     await lab.up(stage.signal);
     proxies = await startFaultProxies(lab, three);
-    await lab.deploy({ env: { DOCKER_SOCKET: proxies.socket } }, stage.signal);
+    await lab.deploy({ env: { COORDINATOR_SOCKET: proxies.socket } }, stage.signal);
     await labelThree(lab, stage.group);
     const groups = Object.fromEntries(
       names.map((name, n) => [
