@@ -85,7 +85,9 @@ export function createSwarm(docker: Docker, ownService: string | undefined): Swa
       const all = v.parse(v.array(RawService), read.service);
       // This process is a task of it: without it, what the operator's env defines would be gone.
       if (ownService !== undefined && !all.some(({ ID }) => ID === ownService))
-        throw new Error(`the engine's list leaves out service ${ownService}, which this coordinator belongs to`);
+        throw new Error(
+          `the engine's list leaves out service ${ownService}, which this coordinator belongs to`,
+        );
       const found = all.filter(
         ({ ID, Spec }) => ID === ownService || Spec.Labels?.[roleLabel] === 'coordinator',
       );
