@@ -87,6 +87,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const taskReader = createTaskReader({ swarm, send: deps.send, log, now });
   let welcome = '';
   let replanning = false;
+  let looking = Promise.resolve(false);
   let later: NodeJS.Timeout | undefined;
 
   /** Coalesces: many reports within one turn of the event loop make one plan. */
@@ -179,8 +180,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
         );
         return;
       }
-      snapshot = fresh;
-      snapshotMs = now();
+      take(fresh);
       if (activeCoordinator(fresh) !== self) return;
       role = 'active';
       overtaken = false;
@@ -226,32 +226,42 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     }
   }
 
-  return {
-    async look() {
-      try {
-        const read = await swarm.snapshot();
-        if (snapshotError !== undefined) log.info({ event: 'swarm-readable' }, 'Swarm can be read again');
-        if (hostnames(read) !== (snapshot && hostnames(snapshot))) told = undefined;
-        snapshot = read;
-        snapshotMs = now();
-        snapshotError = undefined;
-        expel(read);
-        await followRole(read);
-        if (role === 'active') await withdrawConfirmations(read);
-        greetAll();
-        replan();
-        return true;
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        if (snapshotError === undefined) {
-          log.warn(
-            { event: 'swarm-unreadable', error: reason },
-            'Swarm cannot be read; the last good snapshot stands',
-          );
-        }
-        snapshotError = reason;
-        return false;
+  function take(read: Snapshot): void {
+    if (hostnames(read) !== (snapshot && hostnames(snapshot))) told = undefined;
+    snapshot = read;
+    snapshotMs = now();
+  }
+
+  async function lookOnce(): Promise<boolean> {
+    try {
+      const read = await swarm.snapshot();
+      if (snapshotError !== undefined) log.info({ event: 'swarm-readable' }, 'Swarm can be read again');
+      take(read);
+      snapshotError = undefined;
+      expel(read);
+      await followRole(read);
+      if (role === 'active') await withdrawConfirmations(read);
+      greetAll();
+      replan();
+      return true;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (snapshotError === undefined) {
+        log.warn(
+          { event: 'swarm-unreadable', error: reason },
+          'Swarm cannot be read; the last good snapshot stands',
+        );
       }
+      snapshotError = reason;
+      return false;
+    }
+  }
+
+  return {
+    /** One after the other: of two at once the slower could bring back what the faster has seen gone. */
+    look() {
+      looking = looking.then(lookOnce);
+      return looking;
     },
 
     lookAtTasks: () =>

@@ -25,23 +25,26 @@ export function createSteadyReader(deps: {
   /** Nothing has changed since the last good read, or nothing changes between two reads: then all is of one moment. */
   const steady = async (): Promise<[Lists, Revisions]> => {
     let before: Revisions = known;
+    let older: string | undefined;
     for (let reads = 1; reads <= mostReads; reads++) {
       const lists = await deps.lists();
       const revisions = revisionsOf(lists);
-      if (revisions.size > 0 && alike(before, revisions)) return [lists, revisions];
+      // A write of our own may have come in between: then the next one has it.
+      older = olderThan(known, revisions);
+      if (older === undefined && revisions.size > 0 && alike(before, revisions)) return [lists, revisions];
       before = revisions;
     }
-    throw new Error(`Swarm changed during each of ${mostReads} reads`);
+    const remedy = 'after a restore of Swarm from a backup restart the coordinators';
+    throw new Error(
+      older === undefined
+        ? `Swarm changed during each of ${mostReads} reads`
+        : `Swarm's answer is older than what it said before: ${older}; ${remedy}`,
+    );
   };
 
   return {
     async read() {
       const [lists, revisions] = await steady();
-      const older = olderThan(known, revisions);
-      if (older !== undefined) {
-        const remedy = 'after a restore of Swarm from a backup restart the coordinators';
-        throw new Error(`Swarm's answer is older than what it said before: ${older}; ${remedy}`);
-      }
       for (const { kind, id } of missingFrom(known, revisions)) {
         if (await deps.belongs(kind, id))
           throw new Error(`the engine's list leaves out ${kind} ${id}, which is still there`);

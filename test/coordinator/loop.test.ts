@@ -66,6 +66,7 @@ describe('a coordinator that becomes active', () => {
       ...{ self: id(1), version: '1', now: () => nowMs, log: pino({ level: 'silent' }) },
       swarm: {
         snapshot: () => Promise.resolve(claimed ? after : before),
+        tasks: () => Promise.resolve([]),
         ownNode: () => Promise.resolve(id(1)),
         async setLabel() {
           claimed = true;
@@ -85,6 +86,39 @@ describe('a coordinator that becomes active', () => {
     await turn();
     const [assignment] = sent.filter((frame) => frame.type === 'assignment');
     assert.deepEqual(assignment?.instances[0]?.addresses, ['10.0.0.200/32']);
+  });
+});
+
+describe('looks at Swarm', () => {
+  it('come one after the other, so that a slow one never brings back what is gone', async () => {
+    let reading = 0;
+    let reads = 0;
+    const coordinator = createCoordinator({
+      ...{ self: id(2), version: '1', now: () => 0, log: pino({ level: 'silent' }) },
+      swarm: {
+        async snapshot() {
+          reading += 1;
+          assert.equal(reading, 1);
+          reads += 1;
+          await turn();
+          reading -= 1;
+          return swarm;
+        },
+        tasks: () => Promise.resolve([]),
+        ownNode: () => Promise.resolve(id(2)),
+        setLabel: () => Promise.resolve(7),
+        watch: () => undefined,
+      },
+      send: () => true,
+      connected: () => [],
+      disconnect: () => assert.fail('nobody is to go'),
+    });
+    assert.deepEqual(await Promise.all([coordinator.look(), coordinator.look(), coordinator.look()]), [
+      true,
+      true,
+      true,
+    ]);
+    assert.equal(reads, 3);
   });
 });
 

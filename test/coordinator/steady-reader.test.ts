@@ -69,6 +69,13 @@ describe('a read of Swarm', () => {
     await assert.rejects(reader.read(), /older/);
   });
 
+  it('that our own write overtakes is repeated, not refused', async () => {
+    const reader = reading([lists({ a: 7 }), lists({ a: 7 }), lists({ a: 7 }), lists({ a: 9 })]);
+    await reader.read();
+    reader.wrote('node', 'a', 9);
+    assert.deepEqual(await reader.read(), lists({ a: 9 }));
+  });
+
   it('is refused when it leaves out what is still there', async () => {
     const complete = lists({ a: 1, b: 2 }, { c: 3 });
     for (const [answer, there] of [
