@@ -58,6 +58,7 @@ async function outcome(port: number, known: typeof coordinators.publicKey | null
         random: () => 0.1,
         onWelcome: () => undefined,
         onAssignment: () => resolve('assigned'),
+        onTasks: () => undefined,
         onChange() {
           const error = link?.status().lastError;
           if (error) resolve(error);
