@@ -1,5 +1,6 @@
 // What Swarm's store can do to us: the coordinators read it through proxies that inflict trouble on real answers of real
 // engines. No assignment changes, the age of what was read last shows, and nothing goes back to an older state.
+// By command: node --import tsx --test test/e2e/store-trouble.ts
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { stringify } from 'yaml';
