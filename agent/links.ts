@@ -53,6 +53,7 @@ export function createLinks(deps: LinksDeps): Links {
     createCoordinatorLink(endpoint, {
       log,
       key: config.key,
+      coordinatorKey: config.coordinatorKey,
       hello: deps.hello,
       random: deps.random,
       onChange: deps.onChange,

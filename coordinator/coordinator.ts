@@ -22,11 +22,11 @@ import { orderEvent, problemEvent, roleEvent, transitionEvent } from './core/eve
 import { type HistoryDocument, historyDocument, merged } from './core/history.ts';
 import { changedSinceMs } from './core/intent.ts';
 import { type Plan, plan } from './core/plan.ts';
+import type { Refusal } from './core/refusal.ts';
 import { activeCoordinator, isSelf, ownsPorts } from './core/roles.ts';
 import { type GroupsConfig, managerAddresses, nodeName, type Snapshot } from './core/snapshot.ts';
 import { type NodeRef, type Status, status } from './core/status.ts';
 import { createEventLog, type EventLog } from './event-log.ts';
-import type { Refusal } from './io/agent-server.ts';
 import { activeLabel, type Swarm } from './io/swarm.ts';
 import { createProblemLog } from './problem-log.ts';
 import type { RolloutMeter } from './rollout-meter.ts';
@@ -118,6 +118,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   let following: string | undefined;
   let welcome = '';
   let replanning = false;
+  let looking = Promise.resolve(false);
   let later: NodeJS.Timeout | undefined;
   let ownProblems: readonly Problem[] = [];
   let released = false;
@@ -242,21 +243,29 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     for (const node of deps.connected()) deps.send(node, welcomeFrame());
   }
 
-  /** Follows the rule of who is active. The label on the own node proves quorum before the first assignment. */
+  /**
+   * Follows the rule of who is active. The label on the own node proves quorum before the first assignment, and what was
+   * read before it may be older than what the former active one has assigned: it is read again.
+   */
   async function followRole(read: Snapshot): Promise<void> {
     const active = activeCoordinator(read);
     const elected = isSelf(identity, active) && listens();
     const again = overtaken && now() - activeSinceMs >= settleMs;
     if (elected && (role === 'standby' || again)) {
+      let fresh: Snapshot;
       try {
-        epoch = await swarm.setLabel(self, activeLabel, new Date(now()).toISOString());
+        const claimed = await swarm.setLabel(self, activeLabel, new Date(now()).toISOString());
+        fresh = await swarm.snapshot({ agentTasks: misses() });
+        epoch = claimed;
       } catch (error) {
         log.warn(
           { event: 'claim-failed', error: String(error) },
-          'could not become active: Swarm refused the write',
+          'could not become active: Swarm refused the write, or cannot be read after it',
         );
         return;
       }
+      take(fresh);
+      if (!isSelf(identity, activeCoordinator(fresh))) return;
       role = 'active';
       overtaken = false;
       counter = 0;
@@ -305,38 +314,49 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     }
   }
 
-  return {
-    async look() {
-      try {
-        const read = await swarm.snapshot({ agentTasks: misses() });
-        if (snapshotError !== undefined) log.info({ event: 'swarm-readable' }, 'Swarm can be read again');
-        if (hostnames(read) !== (snapshot && hostnames(snapshot))) told = undefined;
-        const changedMs =
-          snapshot && changedSinceMs(snapshot, read, [activeLabel, confirmedDownLabel, agentLabel], now());
-        if (changedMs !== undefined) deps.meter.changed(changedMs);
-        snapshot = read;
-        snapshotMs = now();
-        snapshotError = undefined;
-        expel(read);
-        await followRole(read);
-        if (following !== activeCoordinator(read)?.id) events.turnOver();
-        following = activeCoordinator(read)?.id;
-        if (role === 'active') await withdrawConfirmations(read);
-        greetAll();
-        replan();
-        return true;
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        if (snapshotError === undefined) {
-          log.warn(
-            { event: 'swarm-unreadable', error: reason },
-            'Swarm cannot be read; the last good snapshot stands',
-          );
-        }
-        snapshotError = reason;
-        tellProblems();
-        return false;
+  function take(read: Snapshot): void {
+    if (hostnames(read) !== (snapshot && hostnames(snapshot))) told = undefined;
+    const changedMs =
+      snapshot && changedSinceMs(snapshot, read, [activeLabel, confirmedDownLabel, agentLabel], now());
+    if (changedMs !== undefined) deps.meter.changed(changedMs);
+    snapshot = read;
+    snapshotMs = now();
+  }
+
+  async function lookOnce(): Promise<boolean> {
+    try {
+      const read = await swarm.snapshot({ agentTasks: misses() });
+      if (snapshotError !== undefined) log.info({ event: 'swarm-readable' }, 'Swarm can be read again');
+      take(read);
+      snapshotError = undefined;
+      expel(read);
+      await followRole(read);
+      const leading = activeCoordinator(snapshot ?? read)?.id;
+      if (following !== leading) events.turnOver();
+      following = leading;
+      if (role === 'active') await withdrawConfirmations(read);
+      greetAll();
+      replan();
+      return true;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (snapshotError === undefined) {
+        log.warn(
+          { event: 'swarm-unreadable', error: reason },
+          'Swarm cannot be read; the last good snapshot stands',
+        );
       }
+      snapshotError = reason;
+      tellProblems();
+      return false;
+    }
+  }
+
+  return {
+    /** One after the other: of two at once the slower could bring back what the faster has seen gone. */
+    look() {
+      looking = looking.then(lookOnce);
+      return looking;
     },
 
     lookAtTasks: () =>

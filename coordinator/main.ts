@@ -1,27 +1,28 @@
 // Composition root of the coordinator: makes the real dependencies and connects them.
 import { setTimeout as delay } from 'node:timers/promises';
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
 import { createHttpServer, listenUnix, pageListener } from '../shared/io/http.ts';
 import { createLog, type Log } from '../shared/io/log.ts';
 import { SettingError } from '../shared/io/settings.ts';
 import { taskPeriodMs } from '../shared/protocol.ts';
 import { version } from '../shared/version.ts';
 import { createActions } from './actions.ts';
-import { readConfig } from './config.ts';
+import { type Config, readConfig } from './config.ts';
 import { type Coordinator, createCoordinator } from './coordinator.ts';
 import { ourServices, readServices, roleLabel } from './core/swarm-services.ts';
 import { createAgentServer } from './io/agent-server.ts';
 import { createSteward } from './io/agent-steward.ts';
 import { createDoors } from './io/doors.ts';
+import { createEngine, limit } from './io/engine.ts';
 import { createKeyRing } from './io/key-ring.ts';
 import { startLookLoop } from './io/look-loop.ts';
 import { createMetrics } from './io/metrics.ts';
 import { readOwnContainer } from './io/own-container.ts';
-import { refusalKind } from './io/refusal-kinds.ts';
 import { relayed } from './io/relay.ts';
-import { createSwarm, limit, type Swarm } from './io/swarm.ts';
+import { createSwarm, type Swarm } from './io/swarm.ts';
 import { createMigrateAction } from './migrate.ts';
 import { createPages } from './pages.ts';
+import { createRefusals } from './refusals.ts';
 import { createRolloutMeter } from './rollout-meter.ts';
 import { metricsRoutes } from './scraping.ts';
 
@@ -34,33 +35,33 @@ async function main(): Promise<void> {
   const config = readConfig(process.env);
   const log = createLog('coordinator', config.logLevel);
   const stop = new AbortController();
-  const docker = new Docker({ socketPath: config.dockerSocket });
-  const own = await askUntilAnswered(() => readOwnContainer(docker, limit), log);
-  const service = config.service ?? own.service;
+  const docker = createEngine(config.dockerSocket);
+  const [service, task] = await ownNames(config, docker, log);
   const swarm = createSwarm(docker, service);
   const self = config.node ?? (await askUntilAnswered(() => swarm.ownNode(), log));
-  const keys = createKeyRing(config.key, Date.now);
+  // Without a key from the operator it follows from Swarm, and the agents are created here.
+  const derived = config.keys.length === 0;
+  const keys = createKeyRing(config.keys, Date.now);
 
-  const metrics = createMetrics(version);
+  const refusals = createRefusals(log, Date.now);
+  const metrics = createMetrics(version, refusals.counts);
   const meter = createRolloutMeter(metrics.applied);
 
   const server = createAgentServer(
     keys,
+    config.signingKey,
     {
       admit: (node, address) => coordinator.admit(node, address),
       hello: (hello) => coordinator.hello(hello),
       report: (node, report) => coordinator.report(node, report),
       history: (node, { transitions }) => coordinator.remember(node, transitions),
       gone: (node) => coordinator.gone(node),
-      refused(address, refusal) {
-        metrics.frameRefused(refusalKind(refusal.code));
-        log.warn({ event: 'agent-refused', address, ...refusal }, 'connection refused');
-      },
+      refused: refusals.add,
     },
     (request, response) => pageListener(pages, actions)(request, response),
   );
   const coordinator: Coordinator = createCoordinator({
-    ...{ self, service, task: own.task, version, swarm, log, meter },
+    ...{ self, service, task, version, swarm, log, meter },
     send: server.send,
     connected: server.connected,
     disconnect: server.disconnect,
@@ -82,7 +83,7 @@ async function main(): Promise<void> {
     ...createActions({ coordinator, swarm, log, now: Date.now }),
     ...createMigrateAction({ coordinator, swarm, log }),
   };
-  const steward = createSteward({ docker, swarm, keys: config.key ? undefined : keys, log });
+  const steward = createSteward({ docker, swarm, keys: derived ? keys : undefined, log });
 
   const [localPages, localActions] = relayed(
     { keys, port: config.agentListen.port, owns: () => doors.open() || coordinator.ownsPorts() },
@@ -100,7 +101,7 @@ async function main(): Promise<void> {
     if (!(await coordinator.look())) return;
     tasks.again();
     try {
-      if (!config.key && keys.renew(await swarm.joinToken()))
+      if (derived && keys.renew(await swarm.joinToken()))
         log.info({ event: 'key-derived' }, 'the agents’ key follows from Swarm’s join token');
       const wasOpen = doors.open();
       await doors.keep(coordinator.ownsPorts() && keys.current() !== undefined).catch(fail);
@@ -133,7 +134,7 @@ async function main(): Promise<void> {
     looks.stop();
     tasks.stop();
     clearTimeout(retry);
-    if (!config.key && service !== undefined && (await isLast(docker, service, coordinator, log))) {
+    if (derived && service !== undefined && (await isLast(docker, service, coordinator, log))) {
       await coordinator.release(releaseMs);
       await steward.dissolve().catch((error: unknown) => {
         log.error({ event: 'not-dissolved', error: String(error) }, 'agents are left: docker service rm');
@@ -145,6 +146,17 @@ async function main(): Promise<void> {
   };
   process.once('SIGTERM', (signal) => void shutDown(signal));
   process.once('SIGINT', (signal) => void shutDown(signal));
+}
+
+/** Of the own service and task: what the stack tells by templates need not be asked of the engine. */
+async function ownNames(
+  { service, task }: Pick<Config, 'service' | 'task'>,
+  docker: Docker,
+  log: Log,
+): Promise<[string | undefined, string | undefined]> {
+  if (service !== undefined && task !== undefined) return [service, task];
+  const own = await askUntilAnswered(() => readOwnContainer(docker, limit), log);
+  return [service ?? own.service, task ?? own.task];
 }
 
 /**

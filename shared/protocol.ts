@@ -31,6 +31,9 @@ export const closeCode = {
   replaced: 4004,
   slowReader: 4005,
   identityMismatch: 4006,
+  tooFast: 4007,
+  outOfOrder: 4008,
+  unproven: 4009,
 } as const;
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -307,6 +310,8 @@ export const Welcome = v.object({
   role: v.picklist(['active', 'standby']),
   /** All managers an agent should connect to, itself included. Empty while they are not known: nothing changes then. */
   managers: list(Address, 64),
+  /** Signature of this connection by the coordinators' own key; needed by agents that know its public half. */
+  proof: v.optional(v.pipe(v.string(), v.maxLength(100))),
 });
 export type Welcome = v.InferOutput<typeof Welcome>;
 

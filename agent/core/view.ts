@@ -12,7 +12,7 @@ export interface InstanceView {
   /** Seconds, as keepalived wants them: "0.1", "1". */
   readonly interval: string;
   readonly source: string;
-  /** Null: multicast. */
+  /** Complete lines. Null: multicast. */
   readonly peers: readonly string[] | null;
   /** With multicast; null for v6, whose adverts come from the link-local address. */
   readonly multicastSource: string | null;
@@ -74,7 +74,7 @@ function instanceView(instance: Instance, places: ViewPlaces): InstanceView {
     priority: instance.priority,
     interval: String(instance.intervalMs / 1000),
     source: instance.source,
-    peers: multicast ? null : peers.length > 0 ? peers : [placeholderPeer[family]],
+    peers: multicast ? null : (peers.length > 0 ? peers : [placeholderPeer[family]]).map(peerLine),
     multicastSource: family === 4 ? instance.source : null,
     password: instance.password ?? null,
     pauseTrack: `pause_${instance.group}`,
@@ -109,6 +109,12 @@ function addressLines(instance: Instance): string[] {
       .sort()
   );
 }
+
+/**
+ * An advert that a router has passed on is none of a neighbour's (RFC 5798 §5.1.1.3). keepalived 2.2.7 sends unicast over
+ * v6 with the system's hop limit, 64: asking for 255 there makes every member a holder.
+ */
+const peerLine = (peer: string): string => (familyOf(peer) === 4 ? `${peer} min_ttl 255` : peer);
 
 /** Answers leave by the interface below: only these keep a switch from forgetting the virtual MAC (after 300 s). */
 const vmacRefreshS = 60;

@@ -1,6 +1,8 @@
 // One WebSocket connection to one manager: TLS with the pre-shared key, schema-checked frames, liveness, reconnect.
+import type { KeyObject } from 'node:crypto';
 import type { ConnectionOptions } from 'node:tls';
 import { type ClientOptions, WebSocket } from 'ws';
+import { isProven } from '../../shared/io/coordinator-proof.ts';
 import type { Log } from '../../shared/io/log.ts';
 import { pskIdentity } from '../../shared/io/psk-identity.ts';
 import {
@@ -27,6 +29,8 @@ const duplicateDelayMs = 10_000;
 export interface LinkDeps {
   readonly log: Log;
   readonly key: Buffer;
+  /** Null: none is asked for. */
+  readonly coordinatorKey: KeyObject | null;
   readonly hello: Hello;
   readonly random: () => number;
   readonly onWelcome: (welcome: Welcome) => void;
@@ -88,6 +92,10 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
     yielded = null;
     const current = new WebSocket(`wss://${name}/`, options);
     socket = current;
+    let channel: unknown;
+    current.on('upgrade', (response) => {
+      channel = response.socket;
+    });
     let heard = performance.now();
     const alive = setInterval(() => {
       if (performance.now() - heard > silenceLimitMs) {
@@ -105,7 +113,7 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
     });
     current.on('message', (data, binary) => {
       hear();
-      receive(current, binary ? '' : String(data));
+      receive(current, channel, binary ? '' : String(data));
     });
     current.on('error', (error) => {
       lastError = error.message;
@@ -116,7 +124,7 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
     });
   };
 
-  const receive = (current: WebSocket, text: string) => {
+  const receive = (current: WebSocket, channel: unknown, text: string) => {
     const parsed = parseFrame(CoordinatorFrame, text);
     if (!parsed.ok) {
       badFrames += 1;
@@ -136,6 +144,11 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
     if (frame.protocol !== protocolVersion) {
       lastError = `speaks protocol ${frame.protocol}, expected ${protocolVersion}`;
       current.close(closeCode.badVersion, lastError);
+      return;
+    }
+    if (deps.coordinatorKey && !welcome && !isProven(channel, deps.coordinatorKey, frame.proof)) {
+      lastError = 'does not prove that it is a coordinator: its COORDINATOR_KEY_FILE is another or missing';
+      current.close(closeCode.unproven, 'no proof of a coordinator');
       return;
     }
     if (!welcome || welcome.role !== frame.role) {

@@ -18,8 +18,9 @@ import {
 } from '../core/agent-service.ts';
 import { type AgentService, managerAddresses, nodeName, type Snapshot } from '../core/snapshot.ts';
 import { managedLabel } from '../core/swarm-services.ts';
+import { limit } from './engine.ts';
 import type { KeyRing } from './key-ring.ts';
-import { activeLabel, limit, type Swarm } from './swarm.ts';
+import { activeLabel, type Swarm } from './swarm.ts';
 
 export interface Steward {
   /** @returns what could not be done */
@@ -37,7 +38,6 @@ const Writable = v.object({
   }),
 });
 const Distribution = v.object({ Descriptor: v.object({ digest: v.string() }) });
-const digestPatienceMs = 10_000;
 
 export function createSteward(deps: {
   docker: Docker;
@@ -76,12 +76,7 @@ export function createSteward(deps: {
   /** With its digest, so that all nodes run the same; without one where the registry does not tell. */
   async function resolved(image: string): Promise<string> {
     try {
-      const asked: Promise<unknown> = docker.getImage(image).distribution();
-      const late = AbortSignal.timeout(digestPatienceMs);
-      const answer = await Promise.race([
-        asked,
-        new Promise<never>((_, reject) => late.addEventListener('abort', () => reject(late.reason))),
-      ]);
+      const answer: unknown = await docker.getImage(image).distribution();
       return `${image.replace(/@.*$/, '')}@${v.parse(Distribution, answer).Descriptor.digest}`;
     } catch (error) {
       log.debug({ event: 'image-unresolved', image, error: String(error) }, 'the registry tells no digest');

@@ -1,5 +1,7 @@
-// The keys that agents may prove: one that an operator mounted, or one that all coordinators derive alike from Swarm's
-// worker join token. A rotated token makes a new key; the former stays good until the agents have got the new one.
+// The keys that agents may prove: those that an operator mounted, or one that all coordinators derive alike from Swarm's
+// worker join token. More than one while one replaces another, so that each agent changes when it is started with the
+// new one, and none is cut off in between: a mounted key is good as long as it is mounted, a derived one for an hour
+// after the token was rotated.
 import { hkdfSync } from 'node:crypto';
 import { keyName } from '../../shared/io/psk-identity.ts';
 
@@ -15,15 +17,15 @@ export interface KeyRing {
   renew(joinToken: string): boolean;
 }
 
-export function createKeyRing(mounted: Buffer | undefined, now: () => number): KeyRing {
-  let keys: { key: Buffer; name: string; untilMs: number }[] = [];
+/** @param mounted the newest first; none: the key is derived */
+export function createKeyRing(mounted: readonly Buffer[], now: () => number): KeyRing {
+  let keys = mounted.map((key) => ({ key, name: keyName(key), untilMs: Number.POSITIVE_INFINITY }));
   const add = (key: Buffer) => {
     keys = [
       { key, name: keyName(key), untilMs: Number.POSITIVE_INFINITY },
       ...keys.map((each) => ({ ...each, untilMs: Math.min(each.untilMs, now() + formerKeyMs) })),
     ];
   };
-  if (mounted) add(mounted);
   return {
     current: () => keys[0]?.key,
     find: (name) =>
@@ -31,7 +33,7 @@ export function createKeyRing(mounted: Buffer | undefined, now: () => number): K
         ? keys[0]?.key
         : keys.find((each) => each.name === name && each.untilMs > now())?.key,
     renew(joinToken) {
-      if (mounted) return false;
+      if (mounted.length > 0) return false;
       const key = deriveKey(joinToken);
       if (keys[0]?.name === keyName(key)) return false;
       keys = keys.filter(({ name, untilMs }) => untilMs > now() && name !== keyName(key));

@@ -3,18 +3,20 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { HandOverCount } from '../core/hand-over-count.ts';
 import { handOverCauses } from '../core/history.ts';
+import type { RefusalKind } from '../core/refusal.ts';
 import type { GroupStatus, Status } from '../core/status.ts';
 import type { RolloutMeter } from '../rollout-meter.ts';
-import { type RefusalKind, refusalKinds } from './refusal-kinds.ts';
 
 export interface CoordinatorMetrics {
   /** From a change by an operator until every agent runs it. */
   applied(seconds: number): void;
-  frameRefused(kind: RefusalKind): void;
   render(status: Status, handOvers: HandOverCount, steps: ReturnType<RolloutMeter['steps']>): Promise<string>;
 }
 
-export function createMetrics(version: string): CoordinatorMetrics {
+export function createMetrics(
+  version: string,
+  refused: () => ReadonlyMap<RefusalKind, number>,
+): CoordinatorMetrics {
   const registry = new Registry();
   const registers = [registry];
   const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
@@ -88,12 +90,6 @@ export function createMetrics(version: string): CoordinatorMetrics {
     'Changes of what a node is to run of a group, as this coordinator sent them.',
     ['group', 'step'],
   );
-  const refused = counter(
-    'swarm_vip_frames_refused_total',
-    'Connections that ended by what an agent, or somebody else, sent, by kind.',
-    ['kind'],
-  );
-  for (const kind of refusalKinds) refused.inc({ kind }, 0);
   const applied = new Histogram({
     name: 'swarm_vip_apply_duration_seconds',
     help: 'From a change of labels or groups in Swarm until every agent in reach runs it.',
@@ -105,9 +101,19 @@ export function createMetrics(version: string): CoordinatorMetrics {
     ...[memberEligible, memberHolds, memberDrained, agentConnected, handOvers, steps],
   ];
 
+  new Counter({
+    name: 'swarm_vip_frames_refused_total',
+    help: 'Connections and frames that were refused, of agents or somebody else, by kind.',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [kind, count] of refused()) this.inc({ kind }, count);
+    },
+  });
+
   return {
     applied: (seconds) => applied.observe(seconds),
-    frameRefused: (kind) => refused.inc({ kind }),
     render(status, handOverCount, stepsByGroup) {
       for (const each of fresh) each.reset();
       for (const group of status.groups) {

@@ -4,18 +4,19 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import * as v from 'valibot';
 import { NodeId } from '../../shared/words.ts';
+import { configLabel } from '../core/groups-configs.ts';
 import { ownPrefix } from '../core/labels.ts';
+import type { Kind } from '../core/revisions.ts';
 import type { ServiceTask } from '../core/service-tasks.ts';
 import type { AgentTask, Snapshot } from '../core/snapshot.ts';
 import { readNodes, SwarmLabels } from '../core/swarm-node.ts';
 import { ourServices, readServices } from '../core/swarm-services.ts';
-import { createConfigReader, readShortSecrets } from './groups-sources.ts';
+import { limit } from './engine.ts';
+import { createConfigReader, listConfigs, readShortSecrets } from './groups-sources.ts';
+import { createSteadyReader } from './steady-reader.ts';
 
 /** On the node of the active coordinator; writing it proves quorum and gives the epoch. */
 export const activeLabel = 'swarm-vip.active-since';
-const callTimeoutMs = 5_000;
-/** For every call but the event stream. */
-export const limit = () => ({ abortSignal: AbortSignal.timeout(callTimeoutMs) });
 
 /** What a write needs; the rest of the specification is kept as it is. */
 const WritableNode = v.object({
@@ -72,7 +73,7 @@ export interface Swarm {
 
 /** @param own id of the service that this process belongs to */
 export function createSwarm(docker: Docker, own: string | undefined): Swarm {
-  const configs = createConfigReader(docker, limit);
+  const configs = createConfigReader();
   const known = new Set<string>();
   let secrets: Snapshot['secrets'];
 
@@ -85,16 +86,26 @@ export function createSwarm(docker: Docker, own: string | undefined): Swarm {
     };
     return v.parse(v.array(RawTask), await docker.listTasks({ ...limit(), filters }));
   };
+  const reader = createSteadyReader({
+    async lists() {
+      const [node, service, config] = await Promise.all([
+        docker.listNodes(limit()),
+        docker.listServices(limit()),
+        listConfigs(docker),
+      ]);
+      return { node, service, config };
+    },
+    belongs: (kind, id) => belongs(docker, kind, id),
+  });
 
   return {
     async snapshot(more) {
       secrets ??= await readShortSecrets();
-      const [nodes, listed, files] = await Promise.all([
-        docker.listNodes(limit()),
-        docker.listServices(limit()),
-        configs(),
-      ]);
-      const all = readServices(listed);
+      const read = await reader.read();
+      const all = readServices(read.service);
+      // This process is a task of it: without it, what the operator's env defines would be gone.
+      if (own !== undefined && !all.some(({ ID }) => ID === own))
+        throw new Error(`the engine's list leaves out service ${own}, which this coordinator belongs to`);
       const found = ourServices(all, own, known);
       for (const { id } of found.coordinators) known.add(id);
       const [running, left, ofAgents] = await Promise.all([
@@ -105,7 +116,7 @@ export function createSwarm(docker: Docker, own: string | undefined): Swarm {
       const runningOf = (tasks: RawTask[], service: string) =>
         tasks.filter(({ ServiceID, Status }) => ServiceID === service && Status.State === 'running');
       const snapshot: Snapshot = {
-        nodes: readNodes(nodes),
+        nodes: readNodes(read.node),
         services: found.coordinators.map((service) => ({
           ...service,
           tasks: runningOf(running, service.id).flatMap((task) =>
@@ -118,7 +129,7 @@ export function createSwarm(docker: Docker, own: string | undefined): Swarm {
           // An absent number is 0 in Docker's JSON.
           replicas: Mode?.Replicated && (Mode.Replicated.Replicas ?? 0),
         })),
-        configs: files,
+        configs: configs(read.config),
         secrets,
         agentServices: found.agents,
         leftovers: found.leftovers.map((leftover) => ({
@@ -189,7 +200,9 @@ export function createSwarm(docker: Docker, own: string | undefined): Swarm {
         const spec = { ...Spec, Labels: value === undefined ? others : { ...others, [key]: value } };
         try {
           await handle.update({ ...limit(), _query: { version: Version.Index }, _body: spec });
-          return v.parse(WritableNode, await handle.inspect(limit())).Version.Index;
+          const { Index } = v.parse(WritableNode, await handle.inspect(limit())).Version;
+          reader.wrote('node', node, Index);
+          return Index;
         } catch (error) {
           if (attempt >= maxAttempts || !String(error).includes('out of sequence')) throw error;
         }
@@ -200,6 +213,20 @@ export function createSwarm(docker: Docker, own: string | undefined): Swarm {
       void follow(docker, lookAgain, signal);
     },
   };
+}
+
+/** Asked for one object that a list has left out. @throws when that is not clear either */
+async function belongs(docker: Docker, kind: Kind, id: string): Promise<boolean> {
+  const asked = { node: docker.getNode(id), service: docker.getService(id), config: docker.getConfig(id) };
+  // The types know no options for all of them; dockerode takes them.
+  const inspect: (options: object) => Promise<unknown> = asked[kind].inspect.bind(asked[kind]);
+  try {
+    const { Spec } = v.parse(v.object({ Spec: v.object({ Labels: SwarmLabels }) }), await inspect(limit()));
+    return kind !== 'config' || Spec.Labels?.[configLabel] !== undefined;
+  } catch (error) {
+    if (error instanceof Error && 'statusCode' in error && error.statusCode === 404) return false;
+    throw error;
+  }
 }
 
 const ownLabels = (labels: Record<string, string> | null | undefined): Record<string, string> =>

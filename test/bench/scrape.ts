@@ -105,7 +105,7 @@ export async function measureCoordinatorScrape(groups: number, scrapes: number):
     }),
   );
   const current = plan(swarm, agents, 0);
-  const metrics = createMetrics('1');
+  const metrics = createMetrics('1', () => new Map());
   const times: number[] = [];
   let text = '';
   const before = process.cpuUsage();

@@ -7,7 +7,7 @@ import { createCoordinator } from '../../coordinator/coordinator.ts';
 import { plansAlike } from '../../coordinator/core/agents.ts';
 import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
 import type { CoordinatorFrame, RunningInstance } from '../../shared/protocol.ts';
-import { id, member, plan, report, running, snapshot } from './world.ts';
+import { id, member, plan, report, running, service, snapshot } from './world.ts';
 
 const swarm = snapshot([member(1), member(2)]);
 const hello = {
@@ -52,6 +52,71 @@ describe('an agent that connects again', () => {
       await turn();
       await turn();
     }
+  });
+});
+
+describe('a coordinator that becomes active', () => {
+  it('assigns what it has read after its claim, never what it knew before', async () => {
+    const sent: CoordinatorFrame[] = [];
+    const before = snapshot([member(1), member(2)], [service({ KEEPALIVED_VIRTUAL_IPS: '10.0.0.100' })]);
+    const after = snapshot([member(1), member(2)], [service({ KEEPALIVED_VIRTUAL_IPS: '10.0.0.200' })]);
+    let claimed = false;
+    let nowMs = 0;
+    const coordinator = createCoordinator({
+      ...{ self: id(1), version: '1', now: () => nowMs, log: pino({ level: 'silent' }) },
+      swarm: {
+        snapshot: () => Promise.resolve(claimed ? after : before),
+        tasks: () => Promise.resolve([]),
+        async setLabel() {
+          claimed = true;
+          return 7;
+        },
+      },
+      send: (_, frame) => sent.push(frame) > 0,
+      connected: () => [id(1)],
+      disconnect: () => assert.fail('nobody is to go'),
+      meter: createRolloutMeter(() => undefined),
+    });
+    await coordinator.look();
+    nowMs = 10_000;
+    coordinator.hello(hello);
+    coordinator.report(id(1), report(1));
+    await turn();
+    await turn();
+    const [assignment] = sent.filter((frame) => frame.type === 'assignment');
+    assert.deepEqual(assignment?.instances[0]?.addresses, ['10.0.0.200/32']);
+  });
+});
+
+describe('looks at Swarm', () => {
+  it('come one after the other, so that a slow one never brings back what is gone', async () => {
+    let reading = 0;
+    let reads = 0;
+    const coordinator = createCoordinator({
+      ...{ self: id(2), version: '1', now: () => 0, log: pino({ level: 'silent' }) },
+      swarm: {
+        async snapshot() {
+          reading += 1;
+          assert.equal(reading, 1);
+          reads += 1;
+          await turn();
+          reading -= 1;
+          return swarm;
+        },
+        tasks: () => Promise.resolve([]),
+        setLabel: () => Promise.resolve(7),
+      },
+      send: () => true,
+      connected: () => [],
+      disconnect: () => assert.fail('nobody is to go'),
+      meter: createRolloutMeter(() => undefined),
+    });
+    assert.deepEqual(await Promise.all([coordinator.look(), coordinator.look(), coordinator.look()]), [
+      true,
+      true,
+      true,
+    ]);
+    assert.equal(reads, 3);
   });
 });
 

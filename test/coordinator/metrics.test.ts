@@ -16,7 +16,7 @@ import { scrapeTargets } from '../../coordinator/core/scrape-targets.ts';
 import type { Snapshot } from '../../coordinator/core/snapshot.ts';
 import { status } from '../../coordinator/core/status.ts';
 import { createMetrics } from '../../coordinator/io/metrics.ts';
-import { refusalKind } from '../../coordinator/io/refusal-kinds.ts';
+import { createRefusals } from '../../coordinator/refusals.ts';
 import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
 import { type AssignedInstance, type CoordinatorFrame, closeCode } from '../../shared/protocol.ts';
 import type { GroupName, NodeId } from '../../shared/words.ts';
@@ -113,7 +113,7 @@ describe('hand-overs', () => {
 });
 
 describe('the metrics of a coordinator', () => {
-  const render = async (seen: ReturnType<typeof world>, work = createMetrics('1')) =>
+  const render = async (seen: ReturnType<typeof world>, work = createMetrics('1', () => new Map())) =>
     readExposition(await work.render(statusOf(seen), beginCount(0), new Map()));
 
   it('say of each group who holds, who could, and whether it is the preferred one', async () => {
@@ -141,7 +141,7 @@ describe('the metrics of a coordinator', () => {
   });
 
   it('know an agent that is gone, and end the series of a group that is', async () => {
-    const work = createMetrics('1');
+    const work = createMetrics('1', () => new Map());
     const seen = world(snapshot(two), 1);
     const record = seen.agents.get(id(2));
     assert.ok(record);
@@ -155,17 +155,18 @@ describe('the metrics of a coordinator', () => {
   });
 
   it('begin every cause and every kind of refusal at 0, so that the first one is an increase', async () => {
-    const work = createMetrics('1');
+    const refusals = createRefusals(pino({ level: 'silent' }), () => 0);
+    const work = createMetrics('1', refusals.counts);
     const text = await render(world(snapshot(two), 1), work);
     assert.equal(
       valuesOf(text, 'swarm_vip_hand_overs_total', { group: 'web' }).length,
       handOverCauses.length,
     );
-    work.frameRefused(refusalKind(closeCode.wrongAddress));
-    work.frameRefused(refusalKind(0));
+    refusals.add('10.0.0.9', { code: closeCode.wrongAddress, reason: 'elsewhere' }, 'wrong_address');
+    refusals.add('10.0.0.9', { code: 0, reason: 'no key' }, 'handshake');
     const after = await render(world(snapshot(two), 1), work);
     const refused = (kind: string) => valuesOf(after, 'swarm_vip_frames_refused_total', { kind });
-    assert.deepEqual([refused('wrong-address'), refused('handshake'), refused('bad-frame')], [[1], [1], [0]]);
+    assert.deepEqual([refused('wrong_address'), refused('handshake'), refused('malformed')], [[1], [1], [0]]);
   });
 });
 

@@ -231,7 +231,7 @@ describe('the agents’ key', () => {
 
   it('is good for a while after the token was rotated, and named in the handshake', () => {
     let nowMs = 0;
-    const ring = createKeyRing(undefined, () => nowMs);
+    const ring = createKeyRing([], () => nowMs);
     assert.equal(ring.current(), undefined);
     assert.deepEqual([ring.renew('one'), ring.renew('one'), ring.renew('two')], [true, false, true]);
     const [former, newest] = [deriveKey('one'), deriveKey('two')];
@@ -247,7 +247,7 @@ describe('the agents’ key', () => {
 
   it('is the mounted one where there is one, whatever Swarm’s token is', () => {
     const mounted = Buffer.from('k'.repeat(32));
-    const ring = createKeyRing(mounted, () => 0);
+    const ring = createKeyRing([mounted], () => 0);
     assert.equal(ring.renew('token'), false);
     assert.deepEqual(ring.current(), mounted);
   });

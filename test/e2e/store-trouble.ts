@@ -1,0 +1,205 @@
+// What Swarm's store can do to us: the coordinators read it through proxies that inflict trouble on real answers of real
+// engines. No assignment changes, the age of what was read last shows, and nothing goes back to an older state.
+// By command: node --import tsx --test test/e2e/store-trouble.ts
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { stringify } from 'yaml';
+import type { Status } from '../../coordinator/core/status.ts';
+import { calm, label, labelThree, ready, type Stage, statusOf, three } from '../demo/stage.ts';
+import { observe } from '../demo/steps.ts';
+import { moveLeader } from '../faults/leader.ts';
+import { everyList, type FaultProxies, startFaultProxies, type Trouble } from '../lab/fault-proxies.ts';
+import { type Bound, judge } from '../lab/judge.ts';
+import { createLab } from '../lab/lab.ts';
+import { until } from '../lab/run.ts';
+import { keepsBound } from './verdict.ts';
+
+const unnoticed: Bound = { outageMs: 2, lostProbes: 2, twoHoldersMs: 0 };
+const names = ['main', 'second', 'third', 'fourth', 'fifth'];
+
+describe('Swarm’s store in trouble', { timeout: 10 * 60_000 }, () => {
+  const lab = createLab({ name: `store-${process.pid % 10_000}`, nodes: 3 });
+  const stop = new AbortController();
+  const stage: Stage = { lab, group: 'main', say: () => undefined, signal: stop.signal };
+  let proxies: FaultProxies;
+  let touches = 0;
+
+  before(async () => {
+    await lab.up(stage.signal);
+    proxies = await startFaultProxies(lab, three);
+    await lab.deploy({ env: { COORDINATOR_SOCKET: proxies.socket } }, stage.signal);
+    await labelThree(lab, stage.group);
+    const groups = Object.fromEntries(
+      names.map((name, n) => [
+        name,
+        {
+          addresses: [lab.vip.replace(/\d+$/, String(100 + n))],
+          ...(n === 0 ? {} : { members: ['node.role == manager'] }),
+        },
+      ]),
+    );
+    const create = ['config', 'create', '--label', 'swarm-vip.groups=yes', 'groups-1', '-'];
+    await lab.docker(await lab.manager(), create, { input: stringify({ groups }) });
+    await calm(stage);
+    await everyGroup(({ verdict }) => verdict === 'OK');
+  });
+  after(async () => {
+    stop.abort();
+    await proxies?.stop();
+    await lab.down();
+    assert.deepEqual(lab.remains(), []);
+  });
+
+  const everyGroup = (condition: (group: Status['groups'][number]) => boolean) =>
+    until(
+      'every group',
+      async () => {
+        const { groups } = await statusOf(lab);
+        return (groups.length === names.length && groups.every(condition)) || undefined;
+      },
+      { timeoutMs: 60_000, everyMs: 200, signal: stage.signal },
+    );
+  /** Something that no plan depends on: an event, and a new version of a node. */
+  const touch = () => label(lab, 'node3', { 'lab.touched': String(touches++) });
+  /** What agents run and who holds: all of it that a plan decides. */
+  const onTheWire = (status: Status) => ({
+    applied: status.agents.map(({ hostname, applied }) => [hostname, applied]),
+    groups: status.groups.map(({ name, vrid, addresses, holders, members }) => ({
+      ...{ name, vrid, addresses },
+      holders: holders.map(({ hostname }) => hostname),
+      members: members.map(({ hostname, effectivePriority }) => [hostname, effectivePriority]),
+    })),
+  });
+  /** Of every coordinator, until all are as wished. */
+  const all = (what: string, condition: (status: Status) => boolean, timeoutMs = 30_000) =>
+    until(
+      what,
+      async () => {
+        const statuses = await Promise.all(three.map((node) => statusOf(lab, node)));
+        return statuses.every(condition) ? statuses : undefined;
+      },
+      { timeoutMs, everyMs: 300, signal: stage.signal },
+    );
+  /** node3 has this rank in the group `main`: by what the coordinator has read, and by what the agent runs. */
+  const ranked =
+    (rank: number) =>
+    ({ groups }: Status) => {
+      const members = groups.find(({ name }) => name === 'main')?.members ?? [];
+      const found = members.find(({ hostname }) => hostname === 'node3');
+      // The highest of 110 becomes 250.
+      return found?.priority === rank && found.effectivePriority === rank + 140;
+    };
+  const rank = async (priority: number) => {
+    await label(lab, 'node3', { KEEPALIVED_PRIORITY: String(priority) });
+    return all(`priority ${priority} to be in force`, ranked(priority));
+  };
+  const ageMetric = async () => {
+    const script = 'fetch(process.argv[1]).then((r) => r.text()).then((text) => process.stdout.write(text))';
+    const url = `http://${lab.nodes()[0]?.address}:9167/metrics`;
+    const { stdout } = await lab.exec('client', ['node', '-e', script, url]);
+    return Number(/^swarm_vip_snapshot_age_seconds (\S+)$/m.exec(stdout)?.[1]);
+  };
+  const unreadable = (why: RegExp) => (status: Status) => why.test(status.snapshot.error ?? '');
+  const readable = ({ snapshot }: Status) => snapshot.error === null && snapshot.ageMs < 6_000;
+
+  const kinds: readonly [string, Trouble, readonly string[], RegExp][] = [
+    ['answers with 500', 'error', everyList, /500/],
+    ['is slower than we wait', 'slow', ['nodes'], /abort|no whole answer/],
+    ['cuts the connection in the middle of an answer', 'cut', ['nodes'], /no whole answer|abort/],
+    ['stops in the middle of an answer', 'stall', ['services'], /no whole answer|abort/],
+    ['gives half a document', 'garbled', ['services'], /expected|Invalid/i],
+    ['lists no nodes', 'empty', ['nodes'], /leaves out node/],
+    ['lists no groups.yaml', 'empty', ['configs'], /leaves out config/],
+    ['leaves a node out', 'partial', ['nodes'], /leaves out node/],
+  ];
+
+  it('changes no assignment whatever the engines say, and shows the age of what it knows', async (t) => {
+    const before = onTheWire(await statusOf(lab));
+    const evidence = await observe(lab, async () => {
+      for (const [title, trouble, lists, why] of kinds) {
+        proxies.set(trouble, lists);
+        await touch();
+        const [status] = await all(`an engine that ${title} to be noticed`, unreadable(why));
+        t.diagnostic(`${title}: ${status?.snapshot.error}, read ${status?.snapshot.ageMs} ms ago`);
+        assert.deepEqual(onTheWire(status as Status), before, title);
+        if (trouble === 'slow') assert.ok((await ageMetric()) >= 4, 'the age shows in the metrics, too');
+        proxies.set('none');
+        await touch();
+        await all('Swarm to be readable again', readable);
+      }
+    });
+    assert.deepEqual(onTheWire(await statusOf(lab)), before);
+    keepsBound(t, judge(evidence, unnoticed));
+  });
+
+  it('knows its own service when the engine lists none', async () => {
+    proxies.set('empty', ['services']);
+    const [status] = await rank(85);
+    assert.equal(status?.groups.length, names.length);
+    proxies.set('none');
+  });
+
+  it('takes no answer that is older than one before', async () => {
+    proxies.set('record');
+    await rank(83);
+    proxies.set('none');
+    await rank(80);
+    const before = onTheWire(await statusOf(lab));
+    proxies.set('old');
+    await touch();
+    const [status] = await all('the old state to be refused', unreadable(/older than what it said before/));
+    assert.ok(status && ranked(80)(status));
+    assert.deepEqual(onTheWire(status), before);
+    proxies.set('none');
+    await touch();
+    await all('Swarm to be readable again', readable);
+    assert.deepEqual(onTheWire(await statusOf(lab)), before);
+  });
+
+  it('sees a change within seconds when the event stream has fallen silent without an end', async (t) => {
+    proxies.set('deaf');
+    const beginning = performance.now();
+    await rank(90);
+    t.diagnostic(`${Math.round(performance.now() - beginning)} ms`);
+    assert.ok(performance.now() - beginning < 8_000);
+    proxies.set('none');
+  });
+
+  it('moves nothing and changes no router id when every coordinator is started again', async (t) => {
+    await everyGroup(({ verdict }) => verdict === 'OK');
+    const plan = (status: Status) => onTheWire(status).groups;
+    const before = await statusOf(lab);
+    const evidence = await observe(lab, async () => {
+      for (const node of three) await lab.chaos('kill-coordinator', node);
+      await until(
+        'a new coordinator to be active',
+        async () => {
+          const { coordinator } = await statusOf(lab).catch(() => ({ coordinator: before.coordinator }));
+          return (coordinator.epoch ?? 0) > (before.coordinator.epoch ?? 0) || undefined;
+        },
+        { timeoutMs: 30_000, everyMs: 200, signal: stage.signal },
+      );
+      await ready(stage, three);
+      await everyGroup(({ verdict }) => verdict === 'OK');
+      await all('all agents to be in step', ({ agents }) => agents.every(({ inSync }) => inSync));
+    });
+    assert.deepEqual(plan(await statusOf(lab)), plan(before));
+    keepsBound(t, judge(evidence, unnoticed));
+  });
+
+  for (const [title, verbs] of [
+    ['is cut off from the other managers, but from no agent', ['cut-raft', 'restore-raft']],
+    ['stands still', ['stop-engine', 'start-engine']],
+  ] as const) {
+    it(`moves the active role, and nothing on the wire, when the leader ${title}`, async (t) => {
+      const plan = (status: Status) => onTheWire(status).groups;
+      const before = plan(await statusOf(lab));
+      let next = '';
+      const evidence = await observe(lab, async () => {
+        next = await moveLeader(stage, verbs);
+      });
+      assert.deepEqual(plan(await statusOf(lab, next)), before);
+      keepsBound(t, judge(evidence, unnoticed));
+    });
+  }
+});
