@@ -1,6 +1,5 @@
 // The coordinator's loop: snapshot and reports in, assignments and status out. Holds the little state there is; what to
 // do with it is decided in core/.
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../shared/io/log.ts';
 import type { Problem } from '../shared/problem.ts';
 import {
@@ -13,21 +12,24 @@ import {
   type StateTransition,
 } from '../shared/protocol.ts';
 import type { NodeId } from '../shared/words.ts';
+import { createClaim } from './claim.ts';
 import { type AgentNodes, agentNodes } from './core/agent-nodes.ts';
 import { agentLabel } from './core/agent-service.ts';
 import { type AgentRecord, greeted, plansAlike, reported } from './core/agents.ts';
 import { assignmentOf } from './core/config-check.ts';
 import { confirmedDown, confirmedDownLabel } from './core/confirmed-down.ts';
-import { orderEvent, problemEvent, roleEvent, transitionEvent } from './core/events.ts';
-import { type HistoryDocument, historyDocument, merged } from './core/history.ts';
+import { problemEvent, roleEvent } from './core/events.ts';
+import type { HistoryDocument } from './core/history.ts';
 import { changedSinceMs } from './core/intent.ts';
 import { type Plan, plan } from './core/plan.ts';
 import type { Refusal } from './core/refusal.ts';
-import { activeCoordinator, isSelf, ownsPorts } from './core/roles.ts';
+import { activeCoordinator, ownsPorts, type Self } from './core/roles.ts';
 import { type GroupsConfig, managerAddresses, nodeName, type Snapshot } from './core/snapshot.ts';
 import { type NodeRef, type Status, status } from './core/status.ts';
+import { createDispatch, holdRepeatMs } from './dispatch.ts';
 import { createEventLog, type EventLog } from './event-log.ts';
 import { activeLabel, type Swarm } from './io/swarm.ts';
+import { createPast } from './past.ts';
 import { createProblemLog } from './problem-log.ts';
 import type { RolloutMeter } from './rollout-meter.ts';
 import { createTaskReader } from './task-reader.ts';
@@ -81,41 +83,36 @@ export interface Coordinator {
   preview(file: GroupsConfig, node: NodeId): readonly AssignedInstance[] | undefined;
 }
 
-/** How long a newly active coordinator waits for the agents of labelled nodes, to learn what runs before it plans. */
-const settleMs = 5_000;
-/** Shorter than the shortest hold (`holdLimitMs`). */
-const holdRepeatMs = 1_500;
 /** A timer holds 2^31 ms; times that a plan waits for may be further away. */
 const longestWaitMs = 3_600_000;
 
 export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const { self, log, now, swarm } = deps;
-  const identity = { node: self, service: deps.service, task: deps.task };
+  const identity: Self = { node: self, service: deps.service, task: deps.task };
   const listens = deps.listens ?? (() => true);
   const records = new Map<NodeId, AgentRecord>();
-  const past: Map<NodeId, readonly StateTransition[]> = new Map();
-  /** Made from `past`, host names and addresses; dropped when one of them may have changed. */
-  let told: HistoryDocument | undefined;
   let snapshot: Snapshot | undefined;
   let snapshotMs = 0;
   let snapshotError: string | undefined;
-  let role: 'active' | 'standby' = 'standby';
-  let epoch: number | undefined;
-  let counter = 0;
-  let activeSinceMs = 0;
-  /** An agent runs what a later active coordinator has sent: nobody listens to this one's epoch any more. */
-  let overtaken = false;
-  let sent = new Map<NodeId, { content: string; instances: readonly AssignedInstance[]; ms: number }>();
   let current: Plan = { assignments: new Map(), groups: [], problems: [] };
   const events = createEventLog();
   const logProblems = createProblemLog(log, (type, problem) =>
     events.tell(problemEvent(type, problem, now())),
   );
   const taskReader = createTaskReader({ swarm, send: deps.send, log, now });
-  /** Nodes that got orders in spite of a pause: they are also told when those end. */
-  let toldInPause = new Set<NodeId>();
   /** The task that those who ask this coordinator for events are to follow. */
   let following: string | undefined;
+  const past = createPast(events);
+  const dispatch = createDispatch({ ...deps, refOf, events });
+  const claim = createClaim({
+    ...{ identity, swarm, listens, take, log, now },
+    reread: readSwarm,
+    changed(role) {
+      if (role === 'active') dispatch.begin();
+      deps.meter.reset();
+      events.tell(roleEvent(role, refOf(self), now()));
+    },
+  });
   let welcome = '';
   let replanning = false;
   let looking = Promise.resolve(false);
@@ -143,30 +140,14 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     if (!snapshot || released) return;
     current = plan(snapshot, records, now());
     tellProblems();
-    if (role !== 'active' || epoch === undefined) return;
-    const patienceMs = activeSinceMs + settleMs - now();
+    const epoch = activeEpoch();
+    if (epoch === undefined) return;
+    const patienceMs = claim.patienceMs();
     if (patienceMs > 0 && expectsAgents(snapshot)) {
       replanIn(patienceMs);
       return;
     }
-    for (const [node, instances] of outgoing(current)) {
-      const content = JSON.stringify(instances);
-      const last = sent.get(node);
-      // A hold ends by itself on the agent; while the change still waits for others, it is said again.
-      const holds = instances.some(({ transition }) => transition === 'hold');
-      if (last?.content === content && !(holds && now() - last.ms >= holdRepeatMs)) continue;
-      counter += 1;
-      if (!deps.send(node, { type: 'assignment', epoch, counter, instances })) continue;
-      deps.meter.sent(last?.instances ?? [], instances);
-      sent.set(node, { content, instances, ms: now() });
-      if (last?.content !== content)
-        events.tell(orderEvent(refOf(node), { epoch, counter }, instances, now()));
-      const groups = instances.map(({ group }) => group);
-      log.info(
-        { event: 'assigned', node: nodeName(snapshot, node), epoch, counter, groups },
-        'assignment sent',
-      );
-    }
+    dispatch.send(current, epoch, snapshot);
     const pending = current.groups.some(({ waiting }) => waiting.length > 0);
     // What waits for the end of a pause is measured from there.
     if (current.pause) deps.meter.reset();
@@ -178,13 +159,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     if (Number.isFinite(lookMs)) replanIn(Math.max(1, lookMs));
   }
 
-  /** What may be sent now: everything, or in a pause what cannot wait. */
-  function outgoing({ assignments, frozen }: Plan): [NodeId, AssignedInstance[]][] {
-    if (!frozen) toldInPause = new Set();
-    if (!frozen) return [...assignments];
-    for (const node of frozen.urgent) toldInPause.add(node);
-    return [...frozen.assignments].filter(([node]) => toldInPause.has(node));
-  }
+  /** Undefined while this coordinator is not the one to speak. */
+  const activeEpoch = () => (claim.role() === 'active' ? claim.epoch() : undefined);
 
   /** Whether a node that should have an agent, by its label and by Swarm, has not reported yet. */
   function expectsAgents({ nodes }: Snapshot): boolean {
@@ -209,9 +185,9 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     return status({
       self,
       version: deps.version,
-      role,
+      role: claim.role(),
       active: activeCoordinator(snapshot)?.node,
-      epoch,
+      epoch: claim.epoch(),
       snapshot,
       snapshotAgeMs: now() - snapshotMs,
       snapshotError,
@@ -233,7 +209,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
 
   function welcomeFrame(): CoordinatorFrame {
     const managers = snapshot ? managerAddresses(snapshot) : [];
-    return { type: 'welcome', protocol: protocolVersion, node: self, role, managers };
+    return { type: 'welcome', protocol: protocolVersion, node: self, role: claim.role(), managers };
   }
 
   function greetAll(): void {
@@ -241,48 +217,6 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     if (text === welcome) return;
     welcome = text;
     for (const node of deps.connected()) deps.send(node, welcomeFrame());
-  }
-
-  /**
-   * Follows the rule of who is active. The label on the own node proves quorum before the first assignment, and what was
-   * read before it may be older than what the former active one has assigned: it is read again.
-   */
-  async function followRole(read: Snapshot): Promise<void> {
-    const active = activeCoordinator(read);
-    const elected = isSelf(identity, active) && listens();
-    const again = overtaken && now() - activeSinceMs >= settleMs;
-    if (elected && (role === 'standby' || again)) {
-      let fresh: Snapshot;
-      try {
-        const claimed = await swarm.setLabel(self, activeLabel, new Date(now()).toISOString());
-        fresh = await swarm.snapshot({ agentTasks: misses() });
-        epoch = claimed;
-      } catch (error) {
-        log.warn(
-          { event: 'claim-failed', error: String(error) },
-          'could not become active: Swarm refused the write, or cannot be read after it',
-        );
-        return;
-      }
-      take(fresh);
-      if (!isSelf(identity, activeCoordinator(fresh))) return;
-      role = 'active';
-      overtaken = false;
-      counter = 0;
-      activeSinceMs = now();
-      sent = new Map();
-      deps.meter.reset();
-      log.info({ event: 'active', epoch }, 'this coordinator is active now');
-      events.tell(roleEvent('active', refOf(self), now()));
-    } else if (!elected && role === 'active') {
-      role = 'standby';
-      deps.meter.reset();
-      log.info(
-        { event: 'standby', active: active && nodeName(read, active.node) },
-        'this coordinator stands by now',
-      );
-      events.tell(roleEvent('standby', refOf(self), now()));
-    }
   }
 
   function expel(read: Snapshot): void {
@@ -296,8 +230,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     for (const [node, record] of records) {
       if (record.connected || read.nodes.some(({ id }) => id === node)) continue;
       records.delete(node);
-      past.delete(node);
-      told = undefined;
+      past.forget(node);
     }
   }
 
@@ -315,7 +248,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   }
 
   function take(read: Snapshot): void {
-    if (hostnames(read) !== (snapshot && hostnames(snapshot))) told = undefined;
+    if (hostnames(read) !== (snapshot && hostnames(snapshot))) past.outdate();
     const changedMs =
       snapshot && changedSinceMs(snapshot, read, [activeLabel, confirmedDownLabel, agentLabel], now());
     if (changedMs !== undefined) deps.meter.changed(changedMs);
@@ -323,18 +256,22 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     snapshotMs = now();
   }
 
+  async function readSwarm(): Promise<Snapshot> {
+    return swarm.snapshot({ agentTasks: misses() });
+  }
+
   async function lookOnce(): Promise<boolean> {
     try {
-      const read = await swarm.snapshot({ agentTasks: misses() });
+      const read = await readSwarm();
       if (snapshotError !== undefined) log.info({ event: 'swarm-readable' }, 'Swarm can be read again');
       take(read);
       snapshotError = undefined;
       expel(read);
-      await followRole(read);
+      await claim.follow(read);
       const leading = activeCoordinator(snapshot ?? read)?.id;
       if (following !== leading) events.turnOver();
       following = leading;
-      if (role === 'active') await withdrawConfirmations(read);
+      if (claim.role() === 'active') await withdrawConfirmations(read);
       greetAll();
       replan();
       return true;
@@ -360,11 +297,12 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     },
 
     lookAtTasks: () =>
-      taskReader.look(() =>
-        snapshot && role === 'active' && epoch !== undefined
+      taskReader.look(() => {
+        const epoch = activeEpoch();
+        return snapshot && epoch !== undefined
           ? { snapshot, snapshotError, epoch, assignments: current.assignments }
-          : undefined,
-      ),
+          : undefined;
+      }),
 
     admit(node, address) {
       const found = snapshot?.nodes.find(({ id }) => id === node);
@@ -378,7 +316,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
 
     hello(hello) {
       records.set(hello.node, greeted(records.get(hello.node), hello, now()));
-      sent.delete(hello.node);
+      dispatch.forget(hello.node);
       deps.send(hello.node, welcomeFrame());
       log.info({ event: 'agent-connected', node: hello.hostname, id: hello.node }, 'agent connected');
     },
@@ -389,22 +327,14 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       records.set(node, reported(record, report, now()));
       // Another one was active for a while, and this one could not read Swarm meanwhile: it claims the role again, now
       // and then at most, whatever an agent says.
-      const heardEpoch = Math.max(report.applied?.epoch ?? 0, report.rejected?.epoch ?? 0);
-      if (epoch !== undefined && heardEpoch > epoch) overtaken = true;
-      if (!record.report) told = undefined;
+      claim.heard(Math.max(report.applied?.epoch ?? 0, report.rejected?.epoch ?? 0));
+      if (!record.report) past.outdate();
       // Whoever has connected again is told again, also if nothing has changed there.
-      const untold = role === 'active' && !sent.has(node);
+      const untold = claim.role() === 'active' && !dispatch.hasTold(node);
       if (untold || !plansAlike(record.report, report)) replanSoon();
     },
 
-    remember(node, transitions) {
-      const known = past.get(node);
-      const heard = new Set(known?.map(({ seq }) => seq));
-      past.set(node, merged(known ?? [], transitions));
-      told = undefined;
-      for (const entry of transitions.filter(({ seq }) => !heard.has(seq)))
-        events.tell(transitionEvent({ ...entry, ...refOf(node) }), known === undefined);
-    },
+    remember: (node, transitions) => past.remember(refOf(node), transitions),
 
     gone(node) {
       const record = records.get(node);
@@ -414,13 +344,10 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       replanSoon();
     },
 
-    history() {
-      if (snapshot) told ??= historyDocument(past, snapshot, records);
-      return told;
-    },
+    history: () => snapshot && past.document(snapshot, records),
     snapshot: () => snapshot,
     plan: () => current,
-    isActive: () => role === 'active',
+    isActive: () => claim.role() === 'active',
     ownsPorts: () => snapshot !== undefined && ownsPorts(snapshot, identity),
     agentNodes: () => agentNodes(current, records),
     setOwnProblems(problems) {
@@ -428,15 +355,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     },
     async release(patienceMs) {
       released = true;
-      if (role !== 'active' || epoch === undefined) return;
-      const untilMs = now() + patienceMs;
-      for (const node of deps.connected()) {
-        counter += 1;
-        deps.send(node, { type: 'assignment', epoch, counter, instances: [] });
-      }
-      const busy = () =>
-        deps.connected().some((node) => (records.get(node)?.report?.instances.length ?? 0) > 0);
-      while (busy() && now() < untilMs) await delay(50);
+      const epoch = activeEpoch();
+      if (epoch !== undefined) await dispatch.release(epoch, records, patienceMs);
     },
     events,
     assignment: (node) => current.assignments.get(node),
