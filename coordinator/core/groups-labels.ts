@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { ServiceName } from '../../shared/checks.ts';
 import { familyOf, GroupName } from '../../shared/words.ts';
 import { inPools, poolsKey, readPools } from './address-pools.ts';
+import { agentLabel } from './agent-service.ts';
 import { didYouMean } from './did-you-mean.ts';
 import type { Group, Groups } from './groups.ts';
 import { type FieldContext, groupFromEntry } from './groups-file-entry.ts';
@@ -15,6 +16,7 @@ import { type Expression, readExpression } from './placement.ts';
 import { byDefault } from './provenance.ts';
 import { readable } from './readable.ts';
 import type { Snapshot, SwarmService } from './snapshot.ts';
+import { ownServiceLabels } from './swarm-services.ts';
 
 /** Word of a label → key of groups.yaml, and how its text becomes the value there. */
 const words = {
@@ -29,8 +31,6 @@ const words = {
 type Word = keyof typeof words;
 const isWord = (word: string): word is Word => Object.hasOwn(words, word);
 
-/** Said by our own services, of themselves. */
-const reserved = ['role', 'agent'];
 /** One service has no business with more. */
 const maxGroups = 32;
 
@@ -86,7 +86,7 @@ function wordsByGroup(service: SwarmService, { problems }: Groups): Map<string, 
     const rest = key.slice(ownPrefix.length);
     const dot = rest.lastIndexOf('.');
     const word = rest.slice(dot + 1);
-    if (dot < 0 && reserved.includes(rest)) continue;
+    if (ownServiceLabels.includes(key) || key === agentLabel) continue;
     if (dot > 0 && isWord(word)) {
       const group = rest.slice(0, dot);
       byGroup.set(group, (byGroup.get(group) ?? new Map<Word, string>()).set(word, text.trim()));

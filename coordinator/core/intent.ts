@@ -1,9 +1,11 @@
 // What an operator has written in Swarm, and since when: from here on the clock runs until every agent runs it.
 import type { Snapshot, SwarmNode } from './snapshot.ts';
-import { roleLabel } from './swarm-services.ts';
+import { ownServiceLabels } from './swarm-services.ts';
 
 /** Older than this, what Swarm says of a change's time is not believed: its clock and ours differ. */
 const believedMs = 60_000;
+
+const byOperator = ([key]: [string, string]) => !ownServiceLabels.includes(key);
 
 const ownLabels = ({ labels }: SwarmNode) =>
   JSON.stringify(Object.entries(labels).sort(([a], [b]) => a.localeCompare(b)));
@@ -30,8 +32,11 @@ export function changedSinceMs(
       snapshot.configs?.map(({ id }) => id).sort(),
       snapshot.services.map(({ env }) => env),
       (snapshot.allServices ?? [])
-        .filter(({ labels }) => Object.keys(labels ?? {}).some((key) => key !== roleLabel))
-        .map(({ labels, constraints }) => [labels, constraints]),
+        .map(({ labels = {}, constraints }) => ({
+          said: Object.entries(labels).filter(byOperator),
+          constraints,
+        }))
+        .filter(({ said }) => said.length > 0),
     ]);
   const removed = before.nodes.some(({ id }) => !after.nodes.some((node) => node.id === id));
   if (relabelled.length === 0 && !removed && files(before) === files(after)) return undefined;

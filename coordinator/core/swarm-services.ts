@@ -13,6 +13,8 @@ export const roleLabel = 'swarm-vip.role';
 /** On the agent service and the secret that a coordinator has made. */
 export const managedLabel = 'swarm-vip.managed';
 export const madeForLabel = 'swarm-vip.made-for';
+/** What services of ours say of themselves; no operator's word. */
+export const ownServiceLabels: readonly string[] = [roleLabel, managedLabel, madeForLabel];
 
 const texts = v.optional(v.nullable(v.array(v.string())), []);
 const RawService = v.object({

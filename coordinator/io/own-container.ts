@@ -28,8 +28,9 @@ export async function readOwnContainer(
       task: Config.Labels?.['com.docker.swarm.task.id'],
     };
   } catch (error) {
-    // A container of another engine than the one behind the socket.
-    if (error instanceof Error && 'statusCode' in error && error.statusCode === 404) return unknown;
+    // A container of another engine than the one behind the socket, or a proxy there that does not let this pass.
+    if (error instanceof Error && 'statusCode' in error && [403, 404].includes(Number(error.statusCode)))
+      return unknown;
     throw error;
   }
 }

@@ -230,6 +230,8 @@ describe('labels of a service', () => {
     const bad: [Record<string, string>, string[], number][] = [
       [{ 'web.address': '10.0.0.100', 'web.adress': 'x' }, ['label-unknown'], 1],
       [{ 'web.address': '10.0.0.100', adress: 'x' }, ['label-unknown'], 1],
+      // What a coordinator writes on the service of agents that it has created.
+      [{ role: 'agent', managed: 'yes', 'made-for': 'image env' }, [], 0],
       [{ 'web.address': '10.0.0.100', role: 'agent', agent: 'yes' }, [], 1],
       [{ 'web.address': '10.0.0.100', 'web.router_id': '300' }, ['value-invalid'], 1],
       [{ 'web.address': '10.0.0.100', 'web.preempt': 'maybe' }, ['value-invalid'], 1],

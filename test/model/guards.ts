@@ -65,8 +65,8 @@ export const guards: readonly Guard[] = [
     name: 'R4-empty',
     what: 'a member alone is rendered without peers',
     file: 'agent/core/view.ts',
-    text: 'peers: multicast ? null : peers.length > 0 ? peers : [placeholderPeer[family]],',
-    instead: 'peers: multicast || placeholderPeer[family] === undefined ? null : peers,',
+    text: 'peers: multicast ? null : (peers.length > 0 ? peers : [placeholderPeer[family]]).map(peerLine),',
+    instead: 'peers: multicast || placeholderPeer[family] === undefined ? null : peers.map(peerLine),',
   },
   {
     name: 'R5',
@@ -106,9 +106,9 @@ export const guards: readonly Guard[] = [
   {
     name: 'overtaken',
     what: 'a coordinator that was replaced for a moment keeps its old epoch',
-    file: 'coordinator/coordinator.ts',
-    text: 'if (epoch !== undefined && heardEpoch > epoch) overtaken = true;',
-    instead: 'if (epoch !== undefined && heardEpoch > epoch) overtaken = false;',
+    file: 'coordinator/claim.ts',
+    text: 'if (epoch !== undefined && theirs > epoch) overtaken = true;',
+    instead: 'if (epoch !== undefined && theirs > epoch) overtaken = false;',
   },
   {
     name: 'leaving',
