@@ -3,6 +3,7 @@
 import type { Problem } from '../../shared/problem.ts';
 import type { AssignedInstance, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
+import { runByHand } from './looking-on.ts';
 import { inReach } from './peers.ts';
 import type { Agents, PlannedGroup } from './plan.ts';
 import { asAssigned } from './running.ts';
@@ -36,6 +37,11 @@ export function freeze(
     const planned = groups.some((each) => each.group.name === group);
     if (!planned) frozen.problems.push(conflictProblem(snapshot, agents, conflict));
   }
+  const beside = new Set(
+    groups
+      .filter(({ group, members }) => runByHand({ group, members, agents }).length > 0)
+      .map(({ group }) => group.name),
+  );
   for (const [node, { report }] of agents) {
     if (!inReach(agents, node) || !report || report.instances.length === 0) continue;
     const orders = report.instances.map((running) => {
@@ -49,7 +55,8 @@ export function freeze(
       node,
       report.instances.map((running, index) => ({
         ...asAssigned(running),
-        peersConfirmed: isListedByAll(agents, node, running),
+        // A keepalived that is not ours is never heard: beside one, silence proves nothing.
+        peersConfirmed: isListedByAll(agents, node, running) && !beside.has(running.group),
         transition: 'keep',
         ...orders[index]?.words,
       })),

@@ -10,6 +10,7 @@ import type { Claim } from '../../coordinator/core/agents.ts';
 import { pauseLabel, pauseText, readPause } from '../../coordinator/core/paused.ts';
 import type { Agents, AgentView } from '../../coordinator/core/plan.ts';
 import type { Snapshot, SwarmNode } from '../../coordinator/core/snapshot.ts';
+import { createMigrateAction } from '../../coordinator/migrate.ts';
 import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
 import type { AssignedInstance, CoordinatorFrame, Report, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
@@ -162,6 +163,19 @@ describe('a paused plan', () => {
       assert.equal(assignments.get(id(2))?.[0]?.peersConfirmed, false);
       assert.equal(assignments.get(id(3))?.[0]?.peersConfirmed, true);
     }
+  });
+
+  it('confirms nobody’s silence beside a keepalived of the former operator', () => {
+    const agents = running3({
+      2: { state: 'FAULT', pause: { reason: 'standing-aside', detail: '', sinceMs: 0 } },
+    }).set(id(3), { connected: true, report: report(3) });
+    const old = {
+      ...{ id: 'old3', name: 'keepalived-node-host3', hostname: 'host3' },
+      ...{ addresses: ['10.0.0.100'], nodes: [id(3)] },
+    };
+    const swarm = paused(one(2), one(3));
+    const confirmed = (seen: Snapshot) => frozenOf(seen, agents).assignments.get(id(2))?.[0]?.peersConfirmed;
+    assert.deepEqual([confirmed(swarm), confirmed({ ...swarm, leftovers: [old] })], [true, false]);
   });
 
   it('wakes when it ends', () => {
@@ -320,6 +334,20 @@ describe('a coordinator in a pause', () => {
       assert.match(JSON.stringify(refused.body), /paused until .*raft.*swarm-vip resume/);
     }
     assert.equal((await answer(actions['/api/v1/drain']?.({ nodes: ['host1'], dryRun: true }))).status, 200);
+  });
+
+  it('refuses to migrate; what would happen is answered', async () => {
+    const world = stage([labelled(1, inForce), one(2), one(3)]);
+    const coordinator = world.make();
+    const migrate = createMigrateAction({
+      coordinator,
+      swarm: { retire: () => assert.fail('nothing is to be removed') },
+      log: world.log,
+    })['/api/v1/migrate'];
+    assert.equal((await answer(migrate?.({}))).status, 200);
+    const refused = await answer(migrate?.({ service: 'keepalived-node-host3' }));
+    assert.equal(refused.status, 409);
+    assert.match(JSON.stringify(refused.body), /the plan is paused until/);
   });
 
   it('is prolonged by another pause, ended by resume, and neither minds being asked twice', async () => {
