@@ -16,6 +16,10 @@ const maxClues = 20;
 /** Adverts come at least this often; an older line explains an older change. */
 const clueLifeMs = 5_000;
 
+/** A lower holder that is taken over from was heard until then; another one has fallen silent since. */
+const lifeOf = ({ kind }: Clue, intervalMs: number): number =>
+  kind === 'lower' ? Math.min(clueLifeMs, 2 * intervalMs) : clueLifeMs;
+
 export interface HistoryKeeper {
   hear(found: FoundClue): void;
   /** keepalived has said so just now. */
@@ -36,6 +40,8 @@ export interface HistoryDeps {
   readonly wallNow: () => number;
   /** Why the agent holds the group back right now, and what it was ordered. */
   readonly circumstances: (group: string) => Omit<Circumstances, 'clues'>;
+  /** Of its adverts, as keepalived runs it. */
+  readonly intervalMs: (group: string) => number | undefined;
   readonly send: (text: string) => void;
 }
 
@@ -79,7 +85,8 @@ export function createHistory(deps: HistoryDeps): HistoryKeeper {
       const circumstances = deps.circumstances(change.group);
       setTimeout(() => {
         const heard = clues.get(change.group) ?? [];
-        const fresh = heard.filter(({ atMs }) => atMs >= change.atMs - clueLifeMs);
+        const intervalMs = deps.intervalMs(change.group) ?? clueLifeMs;
+        const fresh = heard.filter(({ clue, atMs }) => atMs >= change.atMs - lifeOf(clue, intervalMs));
         add(change, explain(change, { clues: fresh.map(({ clue }) => clue), ...circumstances }));
         // What came after it may explain the next change.
         clues.set(

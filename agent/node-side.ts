@@ -94,6 +94,8 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
       weighs: checks.verdict(group).weighs || undefined,
       order: parts.orderOf(group),
     }),
+    intervalMs: (group) =>
+      keeper.supervise().loading?.instances.find((each) => each.group === group)?.intervalMs,
     send: (text) => events.send(text),
   });
   const onState = (change: Change, source: 'fifo' | 'dump') => {

@@ -205,6 +205,8 @@ describe('beside a keepalived run by hand', { concurrency: true }, () => {
       const [one, two] = hosts();
       const other = await byHand(one, 150, { peers: [two] });
       await until('it holds', () => has(one));
+      // One that comes in the same moment as the assignment is no stranger to stay out for.
+      await until('the agent has seen it', () => problemOf(one, 'foreign-keepalived'));
       const before = addresses(one);
       one.assign(1, [instanceFor(one, [one, two])]);
       const problem = await until('a problem says so', () => problemOf(one, 'occupied'));

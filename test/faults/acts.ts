@@ -25,6 +25,18 @@ export async function redefined(stage: Stage): Promise<void> {
   await calm(stage);
 }
 
+/** Swarm answers again, also after the death of its leader. */
+export const led = ({ lab, signal }: Stage) =>
+  until(
+    'Swarm to have a leader',
+    async () =>
+      lab.docker(await lab.manager(), ['node', 'ls']).then(
+        () => true,
+        () => undefined,
+      ),
+    { timeoutMs: 60_000, everyMs: 500, signal },
+  );
+
 /** Tried again until Swarm and the node's state allow it. */
 export const done = (stage: Stage, ...args: string[]) =>
   until(`swarm-vip ${args.join(' ')}`, async () => (await cli(stage.lab, args)).code === 0 || undefined, {

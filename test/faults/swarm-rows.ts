@@ -3,13 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { define } from '../demo/live-steps.ts';
 import { calm, type Stage, three, unlabel } from '../demo/stage.ts';
 import { until } from '../lab/run.ts';
-import { agentsBack, connected, done, onAll, redefined, replaced, restored } from './acts.ts';
+import { agentsBack, connected, done, led, onAll, redefined, replaced, restored } from './acts.ts';
 import { failover, type Row, replacement, soak, survived, unnoticed } from './row.ts';
 
 /** node3 is off and knows nothing of it: the group has lost it as a member and changed its virtual router id. */
 async function outdated(stage: Stage): Promise<void> {
   await redefined(stage);
   await stage.lab.chaos('power-off', 'node3');
+  await led(stage);
   await unlabel(stage.lab, 'node3');
   await done(stage, 'confirm-down', 'node3', '--yes');
   await define(stage, () => ({ router_id: 77 }), ['node1', 'node2']);

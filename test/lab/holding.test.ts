@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseMonitorLine } from './holders.ts';
 import { type HolderReport, holdingOf, type NodeEvent } from './holding.ts';
-import { judge, judged } from './judge.ts';
+import { type Bound, judge, judged } from './judge.ts';
 import { belongsTo, labNames } from './names.ts';
 import type { ProbeReport } from './probe.ts';
 import { isSettled } from './swarm.ts';
@@ -92,7 +92,8 @@ test('an outage may exceed the bound by what the control missed, and no more', (
 test('lost probes and two holders are judged when a bound is given', () => {
   const run = { probe: probe(2, 2), holders };
   assert.equal(judge(run, { outageMs: 5 }).ok, true);
-  assert.equal(judge(run, { outageMs: 5, lostProbes: 0 }).ok, false);
+  assert.equal(judge(run, { outageMs: 5, lostProbes: 0 }).ok, true, '2 lost are within a noise of 2');
+  assert.equal(judge({ probe: probe(2, 1), holders }, { outageMs: 5, lostProbes: 0 }).ok, false);
   assert.equal(judge(run, { outageMs: 5, twoHoldersMs: 1 }).ok, true, '3 ms are within 1 and a noise of 2');
   assert.equal(judge(run, { outageMs: 5, twoHoldersMs: 0.5 }).ok, false);
 });
@@ -105,6 +106,17 @@ test('noise excuses no more than its limit, and a noisy run that keeps the bound
   assert.deepEqual(verdictOf(326, 400), { ok: true, void: false });
   assert.deepEqual(verdictOf(327, 400), { ok: false, void: true });
   assert.deepEqual(verdictOf(327, 20), { ok: false, void: false });
+});
+
+test('a pair of holders for a turn of a process says nothing, a longer one or a lost probe does', () => {
+  const pair = (twoHoldersMs: number, bound: Bound = { outageMs: 5, twoHoldersMs: 0 }) => {
+    const verdict = judge({ probe: probe(2, 1), holders: { ...holders, twoHoldersMs } }, bound);
+    return { ok: verdict.ok, void: verdict.void };
+  };
+  assert.deepEqual(pair(1), { ok: true, void: false });
+  assert.deepEqual(pair(20), { ok: false, void: true });
+  assert.deepEqual(pair(21), { ok: false, void: false });
+  assert.deepEqual(pair(20, { outageMs: 5, lostProbes: 0, twoHoldersMs: 0 }), { ok: false, void: false });
 });
 
 function verdictOf(gapMs: number, controlGapMs: number) {
