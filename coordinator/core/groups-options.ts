@@ -22,6 +22,12 @@ type Options = Pick<
   | 'checksMark'
 >;
 
+/** What an instance is on a node, whether that runs it or looks on. */
+export function instanceBasis(group: Group, vrid: Vrid, { interface: link, source }: Attachment) {
+  const { name, version, intervalMs, addresses } = group;
+  return { group: name, vrid, version, intervalMs, interface: link, source, addresses };
+}
+
 export function instanceOptions(group: Group, vrid: Vrid, attachment: Attachment): Options {
   const { transport, preempt, preemptDelayMs, garp, vmac, strict, skipCheckAdvAddr, checks, notify } = group;
   const { addressInterfaces, trackInterfaces } = attachment;

@@ -1,6 +1,7 @@
 // The part of nodes that look on in a rollout: what they are told, and whom they make wait.
 import type { AssignedInstance, Peer } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
+import { instanceBasis } from './groups-options.ts';
 import { inReach } from './peers.ts';
 import type { PlannedMember } from './plan.ts';
 import type { RolloutInput } from './rollout.ts';
@@ -33,15 +34,9 @@ export function lookingOn(
 ): AssignedInstance | undefined {
   if (!attachment || !inReach(agents, node)) return undefined;
   return {
-    group: group.name,
-    vrid,
-    version: group.version,
-    intervalMs: group.intervalMs,
-    interface: attachment.interface,
-    source: attachment.source,
+    ...instanceBasis(group, vrid, attachment),
     peers: everyone.filter((peer) => peer.node !== node && peer.address !== attachment.source),
     priority: wantedPriority,
-    addresses: group.addresses,
     peersConfirmed: false,
     observe: true,
   };

@@ -10,7 +10,7 @@ import type { AssignedInstance, Peer } from '../../shared/protocol.ts';
 import type { NodeId, Vrid } from '../../shared/words.ts';
 import { type AgreementStep, agreementMark, agreementStep, type Transition } from './agreement.ts';
 import type { Group } from './groups.ts';
-import { instanceOptions } from './groups-options.ts';
+import { instanceBasis, instanceOptions } from './groups-options.ts';
 import { lookingOn, runByHand } from './looking-on.ts';
 import { inReach, isServed, isUnaware, listsAsPeer, possiblyActive } from './peers.ts';
 import { type Agents, type PlannedMember, runningInstance } from './plan.ts';
@@ -95,15 +95,9 @@ export function rollOut(input: RolloutInput): RolloutStep {
       });
     }
     instances.set(node, {
-      group: group.name,
-      vrid,
-      version: group.version,
-      intervalMs: group.intervalMs,
-      interface: attachment.interface,
-      source: attachment.source,
+      ...instanceBasis(group, vrid, attachment),
       peers,
       priority: priorities.get(node) ?? 1,
-      addresses: group.addresses,
       agreement,
       ...(group.password === undefined
         ? {}

@@ -59,33 +59,40 @@ const rankOf = ({ running }: Claimant): number => running?.effectivePriority ?? 
 const byRank = (a: Claimant, b: Claimant): number => rankOf(b) - rankOf(a) || a.node.localeCompare(b.node);
 
 export function conflictProblem(snapshot: Snapshot, agents: Agents, conflict: Conflict): Problem {
-  const { group, upper, lower, observed } = conflict;
-  const named = (nodes: readonly NodeId[]) => nodes.map((node) => nodeName(snapshot, node)).join(' and ');
-  const names = named(lower);
-  if (observed.length > 0) {
-    return {
-      code: 'two-holders',
-      severity: 'error',
-      where: `group ${group}`,
-      group,
-      node: upper,
-      message: `${named([...observed, ...lower])} hold at once; ${named(observed)} by a keepalived run by hand`,
-      instead:
-        lower.length > 0 ? `${names} is told to step down, the other is left alone` : 'they are left alone',
-      remedy:
-        lower.length > 0
-          ? 'stop the keepalived run by hand before the node takes part'
-          : 'let IP protocol 112 (VRRP) pass between them; see that VRID, version, password and addresses are the same',
-    };
-  }
-  const { message, remedy } = likelyCause(agents, conflict, (node) => nodeName(snapshot, node));
+  const { group, upper } = conflict;
+  const name = (node: NodeId) => nodeName(snapshot, node);
   return {
     code: 'two-holders',
     severity: 'error',
     where: `group ${group}`,
     group,
     node: upper,
-    message: `${nodeName(snapshot, upper)} and ${names} hold at once; ${message}`,
+    ...(conflict.observed.length > 0 ? wordsByHand(conflict, name) : wordsOfOurs(agents, conflict, name)),
+  };
+}
+
+type ConflictWords = Pick<Problem, 'message' | 'instead' | 'remedy'>;
+
+function wordsByHand({ lower, observed }: Conflict, name: (node: NodeId) => string): ConflictWords {
+  const named = (nodes: readonly NodeId[]) => nodes.map(name).join(' and ');
+  return {
+    message: `${named([...observed, ...lower])} hold at once; ${named(observed)} by a keepalived run by hand`,
+    instead:
+      lower.length > 0
+        ? `${named(lower)} is told to step down, the other is left alone`
+        : 'they are left alone',
+    remedy:
+      lower.length > 0
+        ? 'stop the keepalived run by hand before the node takes part'
+        : 'let IP protocol 112 (VRRP) pass between them; see that VRID, version, password and addresses are the same',
+  };
+}
+
+function wordsOfOurs(agents: Agents, conflict: Conflict, name: (node: NodeId) => string): ConflictWords {
+  const { message, remedy } = likelyCause(agents, conflict, name);
+  const names = conflict.lower.map(name).join(' and ');
+  return {
+    message: `${name(conflict.upper)} and ${names} hold at once; ${message}`,
     instead: `${names} is told to step down`,
     remedy,
   };

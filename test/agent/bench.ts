@@ -383,6 +383,16 @@ export function nth(bench: Bench, number: number): Host {
 /** Events in a host's log, by name. */
 export const eventsOf = (host: Host, event: string) => host.log().filter((line) => line.event === event);
 
+/** Looks up what the host logs from this call on. */
+export function eventsFromNow(host: Host): (event: string) => LogLine[] {
+  const from = host.log().length;
+  return (event) =>
+    host
+      .log()
+      .slice(from)
+      .filter((line) => line.event === event);
+}
+
 /** Assigns the group to all members and waits until the first one holds its address and nobody is paused. */
 export async function bringUp(
   members: readonly Host[],

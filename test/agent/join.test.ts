@@ -8,6 +8,7 @@ import {
   type Bench,
   bringUp,
   createBench,
+  eventsFromNow,
   eventsOf,
   type Host,
   instanceFor,
@@ -177,12 +178,7 @@ describe('joining', { concurrency: true }, () => {
       await bringUp([second()]);
       await second().stop();
       on.bench.linkDown(second());
-      const from = second().log().length;
-      const since = (event: string) =>
-        second()
-          .log()
-          .slice(from)
-          .filter((line) => line.event === event);
+      const since = eventsFromNow(second());
       second().start();
       await until('it begins from what it has on disk', () => since('pause-began').length === 1);
       await sleep(2500);
@@ -200,12 +196,7 @@ describe('joining', { concurrency: true }, () => {
       await bringUp([second()]);
       await second().stop();
       second().exec('ip', 'addr', 'del', '10.99.0.2/24', 'dev', 'eth0');
-      const from = second().log().length;
-      const since = (event: string) =>
-        second()
-          .log()
-          .slice(from)
-          .filter((line) => line.event === event);
+      const since = eventsFromNow(second());
       second().start();
       await until('it runs from what it has on disk', () => since('applied').length === 1);
       second().exec('ip', 'addr', 'add', '10.99.0.2/24', 'dev', 'eth0');
