@@ -65,8 +65,8 @@ export const guards: readonly Guard[] = [
     name: 'R4-empty',
     what: 'a member alone is rendered without peers',
     file: 'agent/core/view.ts',
-    text: 'peers: multicast ? null : (peers.length > 0 ? peers : [placeholderPeer[family]]).map(peerLine),',
-    instead: 'peers: multicast || placeholderPeer[family] === undefined ? null : peers.map(peerLine),',
+    text: 'peers: multicast ? null : peers.length > 0 ? peers : [placeholderPeer[family]],',
+    instead: 'peers: multicast || placeholderPeer[family] === undefined ? null : peers,',
   },
   {
     name: 'R5',
