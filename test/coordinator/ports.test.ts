@@ -140,6 +140,19 @@ describe('the ports of a host', () => {
     assert.deepEqual(JSON.parse(done?.body ?? ''), { did: { a: 1 } });
   });
 
+  it('let a question wait while they change hands', async () => {
+    const [passedPages, passedActions] = relay();
+    await first.keep(false);
+    const asked = Promise.all([passed(passedPages), passedActions['/do']?.({ a: 2 })]);
+    await delay(500);
+    await second.keep(true);
+    const [answer, done] = await asked;
+    assert.deepEqual([answer, JSON.parse(done?.body ?? '')], [[200, '{"here":true}\n'], { did: { a: 2 } }]);
+    await second.keep(false);
+    assert.equal((await passed(passedPages))[0], 503, 'not for ever');
+    await first.keep(true);
+  });
+
   it('let a stream pass as it is written, with its query, longer than a stranger may stay, until they change hands', async () => {
     const local = createHttpServer(relay()[0]);
     const port = await freePort();
