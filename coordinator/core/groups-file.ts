@@ -161,8 +161,8 @@ function readGroup(
   });
   const parsedName = v.safeParse(GroupName, name);
   if (!parsedName.success) {
-    const words = 'expected 1 to 63 of A-Z a-z 0-9 _ . - beginning with a letter or a digit';
-    report('group-name-invalid', words, 'choose another name, here and on the nodes', readable(name));
+    const [{ message }] = parsedName.issues;
+    report('group-name-invalid', message, 'choose another name, here and on the nodes', readable(name));
     return done(undefined);
   }
   if (found?.tree.kind !== 'map') {

@@ -3,14 +3,14 @@
 //   swarm-vip.GROUP.address=192.168.1.200
 import * as v from 'valibot';
 import { ServiceName } from '../../shared/checks.ts';
-import { familyOf, GroupName } from '../../shared/words.ts';
+import { familyOf } from '../../shared/words.ts';
 import { inPools, poolsKey, readPools } from './address-pools.ts';
 import { agentLabel } from './agent-service.ts';
 import { didYouMean } from './did-you-mean.ts';
 import type { Group, Groups } from './groups.ts';
 import { type FieldContext, groupFromEntry } from './groups-file-entry.ts';
 import { GroupEntry } from './groups-schema.ts';
-import { type Complaint, maxAddresses } from './groups-values.ts';
+import { type Complaint, maxAddresses, readGroupName } from './groups-values.ts';
 import { ownPrefix } from './labels.ts';
 import { type Expression, readExpression } from './placement.ts';
 import { byDefault } from './provenance.ts';
@@ -128,18 +128,8 @@ function readGroup(
   const wordOf = (field: string) => Object.entries(words).find(([, each]) => each.field === field)?.[0];
   const complain = (word: string, complaint: Complaint) =>
     problems.push({ ...complaint, where: place(service, keyOf(word)), group: readable(name) });
-  const parsed = v.safeParse(GroupName, name);
-  if (!parsed.success) {
-    complain('address', {
-      code: 'group-name-invalid',
-      severity: 'error',
-      value: readable(name),
-      message: parsed.issues[0].message,
-      instead: 'the group is not served',
-      remedy: 'choose another name',
-    });
-    return undefined;
-  }
+  const groupName = readGroupName(name, 'choose another name', (it) => complain('address', it));
+  if (groupName === undefined) return undefined;
   // Addresses are read one by one, below: one that is wrong leaves the others.
   const entry: Record<string, unknown> = {
     addresses: list(texts.get('address') ?? '').slice(0, maxAddresses),
@@ -165,7 +155,7 @@ function readGroup(
     if (stops) return undefined;
   }
   const context: FieldContext = {
-    name: parsed.output,
+    name: groupName,
     source: `service ${readable(service.name)}`,
     secrets: {},
     originOf(field) {

@@ -2,11 +2,11 @@
 // every manager, so that it outlives any of them; one in force on any node is enough. It always has an end.
 //   swarm-vip.pause=REASON;until=RFC3339[;since=RFC3339]
 import type { Problem } from '../../shared/problem.ts';
+import { readReason, readTimeMs, splitIntent, writeReason } from './intent-text.ts';
 import { readable } from './readable.ts';
 import { nodeName, type Snapshot, type SwarmNode } from './snapshot.ts';
 
 export const pauseLabel = 'swarm-vip.pause';
-const maxReason = 200;
 
 export interface Paused {
   /** For people; may be empty. */
@@ -34,28 +34,23 @@ export function readPause(snapshot: Snapshot, nowMs: number): { pause?: Paused; 
 }
 
 function parse(text: string, nowMs: number): Paused | undefined {
-  const [reason = '', ...options] = text.split(';').map((part) => part.trim());
+  const [reason = '', ...options] = splitIntent(text);
   const times = new Map<string, number>();
   for (const option of options.filter((part) => part !== '')) {
-    const [, key = '', value = ''] =
-      /^(until|since)=(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))$/.exec(option) ?? [];
-    const ms = Date.parse(value);
-    if (Number.isNaN(ms)) return undefined;
+    const [, key = '', value = ''] = /^(until|since)=(.*)$/.exec(option) ?? [];
+    const ms = readTimeMs(value);
+    if (ms === undefined) return undefined;
     times.set(key, ms);
   }
   const untilMs = times.get('until');
   if (untilMs === undefined) return undefined;
   const sinceMs = Math.min(times.get('since') ?? nowMs, nowMs);
-  return { reason: readable(reason).slice(0, maxReason), sinceMs, untilMs };
+  return { reason: readReason(reason), sinceMs, untilMs };
 }
 
-/** The label's text. Reasons lose what the grammar uses itself. */
+/** The label's text. */
 export function pauseText({ reason, sinceMs, untilMs }: Paused): string {
-  const clean = reason
-    .replace(/[;\p{Cc}]+/gu, ' ')
-    .trim()
-    .slice(0, maxReason);
-  return `${clean};until=${new Date(untilMs).toISOString()};since=${new Date(sinceMs).toISOString()}`;
+  return `${writeReason(reason)};until=${new Date(untilMs).toISOString()};since=${new Date(sinceMs).toISOString()}`;
 }
 
 /** Nodes with the label, whether it counts or not. */

@@ -6,6 +6,7 @@ import type { Problem } from '../../shared/problem.ts';
 import type { NodeId } from '../../shared/words.ts';
 import { isTimeZone, nextTimeMs } from './cron-times.ts';
 import { parseDurationMs } from './duration.ts';
+import { readReason, splitIntent } from './intent-text.ts';
 import { readable } from './readable.ts';
 import { nodeName, type Snapshot, type SwarmNode } from './snapshot.ts';
 
@@ -15,7 +16,6 @@ export const windowLabel = 'swarm-vip.window';
 export const leadMs = 30_000;
 const shortestMs = 60_000;
 const longestMs = 7 * 86_400_000;
-const maxReason = 200;
 
 /** A window that is open, or else the next one. Unix ms. */
 export interface MaintenanceWindow {
@@ -36,7 +36,7 @@ export function readWindow(
 ): { window?: MaintenanceWindow; problem?: Problem } {
   const text = node.labels[windowLabel];
   if (text === undefined) return {};
-  const [schedule = '', duration = '', ...more] = text.split(';').map((part) => part.trim());
+  const [schedule = '', duration = '', ...more] = splitIntent(text);
   const durationMs = parseDurationMs(duration) ?? Number.NaN;
   const zone =
     more
@@ -52,7 +52,7 @@ export function readWindow(
       problem: invalid(snapshot, node, text, fault ?? 'expected a time that comes, such as 0 3 * * 6'),
     };
   }
-  const shown = readable(reason).slice(0, maxReason);
+  const shown = readReason(reason);
   return {
     window: {
       node: node.id,

@@ -13,7 +13,7 @@ import {
 import type { AgentRecord } from '../../coordinator/core/agents.ts';
 import type { AgentService } from '../../coordinator/core/snapshot.ts';
 import type { NodeId } from '../../shared/words.ts';
-import { connected, id, ip, member, node, plan, report, running, service, snapshot } from './world.ts';
+import { connected, hello, id, ip, member, node, plan, report, running, service, snapshot } from './world.ts';
 
 const image = 'registry:5000/vip/swarm-vip-coordinator:1.2@sha256:abc';
 const ordered = (...services: ReturnType<typeof service>[]) => {
@@ -149,17 +149,9 @@ describe('the nodes that run an agent', () => {
     const agents = connected({ [n]: report(n) });
     const [instance] = plan(snapshot([member(n)]), agents).assignments.get(id(n)) ?? [];
     assert.ok(instance);
-    const hello = {
-      type: 'hello' as const,
-      protocol: 1,
-      node: id(n),
-      hostname: `host${n}`,
-      agentVersion: '1',
-      keepalivedVersion: '2',
-    };
     return {
       connected: isConnected,
-      hello,
+      hello: hello(n),
       report: report(n, runs ? [running(instance)] : []),
       seenMs: 0,
       claims: new Map(),

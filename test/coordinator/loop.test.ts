@@ -7,17 +7,9 @@ import { createCoordinator } from '../../coordinator/coordinator.ts';
 import { plansAlike } from '../../coordinator/core/agents.ts';
 import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
 import type { CoordinatorFrame, RunningInstance } from '../../shared/protocol.ts';
-import { id, member, plan, report, running, service, snapshot } from './world.ts';
+import { hello, id, member, plan, report, running, service, snapshot } from './world.ts';
 
 const swarm = snapshot([member(1), member(2)]);
-const hello = {
-  type: 'hello',
-  protocol: 1,
-  node: id(1),
-  hostname: 'host1',
-  agentVersion: '1',
-  keepalivedVersion: '2.2.7',
-} as const;
 
 describe('an agent that connects again', () => {
   it('is told again, though nothing has changed on its node and in Swarm', async () => {
@@ -39,7 +31,7 @@ describe('an agent that connects again', () => {
     await coordinator.look();
     nowMs = 10_000;
     for (const connections of [1, 2]) {
-      coordinator.hello(hello);
+      coordinator.hello(hello(1));
       coordinator.report(id(1), report(1));
       await turn();
       await turn();
@@ -79,7 +71,7 @@ describe('a coordinator that becomes active', () => {
     });
     await coordinator.look();
     nowMs = 10_000;
-    coordinator.hello(hello);
+    coordinator.hello(hello(1));
     coordinator.report(id(1), report(1));
     await turn();
     await turn();

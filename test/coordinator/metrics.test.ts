@@ -21,16 +21,8 @@ import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
 import { type AssignedInstance, type CoordinatorFrame, closeCode } from '../../shared/protocol.ts';
 import type { GroupName, NodeId } from '../../shared/words.ts';
 import { readExposition, valuesOf } from '../watch/exposition.ts';
-import { config, id, ip, member, node, plan, report, running, service, snapshot } from './world.ts';
+import { config, hello, id, ip, member, node, plan, report, running, service, snapshot } from './world.ts';
 
-const hello = (n: number) => ({
-  type: 'hello' as const,
-  protocol: 1,
-  node: id(n),
-  hostname: `host${n}`,
-  agentVersion: '1',
-  keepalivedVersion: '2.2.7',
-});
 const two = [member(1, '120'), member(2, '110')];
 
 /** Agents that run what the plan gives them; `holder` is MASTER. */

@@ -14,7 +14,7 @@ import { createMigrateAction } from '../../coordinator/migrate.ts';
 import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
 import type { AssignedInstance, CoordinatorFrame, Report, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
-import { connected, id, member, plan, report, running, snapshot } from './world.ts';
+import { connected, hello, id, member, plan, report, running, snapshot } from './world.ts';
 
 const startMs = Date.UTC(2026, 0, 31, 12);
 const hourMs = 3_600_000;
@@ -239,16 +239,7 @@ function stage(nodes: SwarmNode[]) {
       await settle();
     },
     greet(coordinator: ReturnType<typeof make>) {
-      for (const n of [1, 2, 3]) {
-        coordinator.hello({
-          type: 'hello',
-          protocol: 1,
-          node: id(n),
-          hostname: `host${n}`,
-          agentVersion: '1',
-          keepalivedVersion: '2.2.7',
-        });
-      }
+      for (const n of [1, 2, 3]) coordinator.hello(hello(n));
     },
     actions: (coordinator: ReturnType<typeof make>) =>
       createActions({ coordinator, swarm, log, now: () => nowMs }),

@@ -5,7 +5,7 @@ import { activeCoordinator } from '../../coordinator/core/roles.ts';
 import { status } from '../../coordinator/core/status.ts';
 import type { RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
-import { id, member, node, plan, report, running, service, snapshot } from './world.ts';
+import { hello, id, member, node, plan, report, running, service, snapshot } from './world.ts';
 
 const on = (n: number) => ({ id: `task${n}`, node: id(n) });
 
@@ -32,14 +32,6 @@ describe('activeCoordinator', () => {
   });
 });
 
-const hello = (n: number) => ({
-  type: 'hello' as const,
-  protocol: 1,
-  node: id(n),
-  hostname: `host${n}`,
-  agentVersion: '1',
-  keepalivedVersion: '2.2.7',
-});
 const two = [member(1, '120'), member(2, '110')];
 
 /** Feeds reports in order of time: [ms, node, state]. */
