@@ -55,8 +55,7 @@ export interface ObserverDeps {
 }
 
 /** After the first, two looks must agree: a socket of ours may end between two readings, and a restart is no end. */
-const socketsPeriodMs = 1_000;
-const lookPeriodMs = 500;
+const periodMs = 1_000;
 /** Longer than any change of state takes to reach kernel and FIFO. */
 const sharedMs = 1_000;
 
@@ -85,10 +84,17 @@ export function createObserver(deps: ObserverDeps): Observer {
       );
       return;
     }
+    const before = foreign;
     if (lastLook === undefined || lastLook === found) foreign = found;
     lastLook = found;
-    look();
+    if (foreign !== before || !settled()) look();
   };
+
+  /** On a host of ours alone, where all runs that should, time changes nothing: what does calls `look` itself. */
+  const settled = () =>
+    !foreign &&
+    occupied.size === 0 &&
+    watched.every((instance) => !instance.observe && deps.runs(instance.group));
 
   const sense = () => {
     const wanted = foreign || watched.some((instance) => instance.observe);
@@ -169,8 +175,7 @@ export function createObserver(deps: ObserverDeps): Observer {
     );
   };
   lookAtSockets();
-  const timers = [setInterval(lookAtSockets, socketsPeriodMs), setInterval(look, lookPeriodMs)];
-  for (const timer of timers) timer.unref();
+  const timer = setInterval(lookAtSockets, periodMs).unref();
 
   return {
     watch(instances) {
@@ -187,7 +192,7 @@ export function createObserver(deps: ObserverDeps): Observer {
     foreign: () => foreign,
     look,
     stop() {
-      for (const timer of timers) clearInterval(timer);
+      clearInterval(timer);
       sensor?.stop();
     },
   };

@@ -6,6 +6,10 @@ import type { Group } from './groups.ts';
 /** The bonus that a holder gives itself with `preempt: false` (agent/core/part.ts). */
 const stickyPriority = 253;
 
+/** Whether differences of priority have a meaning in this group. */
+export const hasWeights = ({ checks = [] }: Group): boolean =>
+  checks.some(({ weight }) => weight !== undefined);
+
 /** @param priorities as keepalived gets them, of the members that take part */
 export function weightProblems(group: Group, priorities: readonly number[]): Problem[] {
   const weights = (group.checks ?? []).flatMap(({ weight }) => (weight === undefined ? [] : [weight]));

@@ -4,7 +4,7 @@ import type { Problem } from '../../shared/problem.ts';
 import type { AssignedInstance, NetworkInterface, Report, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId, Vrid } from '../../shared/words.ts';
 import type { AgentRecord } from './agents.ts';
-import { weightProblems } from './checks-weight.ts';
+import { hasWeights, weightProblems } from './checks-weight.ts';
 import { confirmedDown, possiblyRunning } from './confirmed-down.ts';
 import { type Frozen, freeze } from './frozen.ts';
 import { type AllGroups, collectGroups, type Group } from './groups.ts';
@@ -187,6 +187,7 @@ function prioritise(snapshot: Snapshot, group: Group, members: Member[], agents:
       order,
       leads: node === lead,
     })),
+    hasWeights(group),
   );
   return members.map((member) => ({
     ...member,

@@ -6,9 +6,11 @@
 //   R3  a member that leaves stays on everybody's peer list until it reports that it stopped;
 //   R4  peer lists hold every member that may be active, in reach or not;
 //   R5  priorities change in an order that inverts nothing on the way.
+
 import type { AssignedInstance, Peer } from '../../shared/protocol.ts';
 import type { NodeId, Vrid } from '../../shared/words.ts';
 import { type AgreementStep, agreementMark, agreementStep, type Transition } from './agreement.ts';
+import { hasWeights } from './checks-weight.ts';
 import type { Group } from './groups.ts';
 import { instanceBasis, instanceOptions } from './groups-options.ts';
 import { lookingOn, runByHand } from './looking-on.ts';
@@ -156,8 +158,8 @@ function floorsOf(taking: readonly PlannedMember[]): Map<NodeId, number> {
 }
 
 /** Only where a weight can push. */
-const floorOf = ({ checks = [] }: Group, floor: number | undefined): { floor?: number } =>
-  floor !== undefined && checks.some(({ weight }) => weight !== undefined) ? { floor } : {};
+const floorOf = (group: Group, floor: number | undefined): { floor?: number } =>
+  floor !== undefined && hasWeights(group) ? { floor } : {};
 
 /** For the history of the node. */
 function orderOf(

@@ -8,6 +8,10 @@ import { nodeName, type Snapshot } from './snapshot.ts';
 
 /** VRRP settles two masters that hear each other within one interval; a report is on its way for up to a second. */
 export const conflictMs = 1_000;
+/** A claim that comes so long after there were two was made since then, however long it was on its way. */
+const travelMs = 200;
+/** How soon to look again whether a member that claimed to hold before there were two still does. */
+const lookMs = 100;
 
 export interface Conflict {
   group: string;
@@ -24,9 +28,13 @@ interface Claimant {
   /** Undefined: observed. */
   running: RunningInstance | undefined;
   firstMs: number;
+  lastMs: number;
 }
 
-/** @returns when, if ever, to look again (Unix ms), and the conflict that has lasted long enough */
+/**
+ * A claim made before there were two proves nothing: a holder that lost power or network is still connected for seconds
+ * (`silenceLimitMs`), with MASTER as its last word. Only those who have said it again since then count.
+ * @returns when, if ever, to look again (Unix ms), and the conflict that has lasted long enough */
 export function findConflict(
   agents: Agents,
   group: string,
@@ -36,11 +44,14 @@ export function findConflict(
   if (claimants.length < 2) return {};
   // The second newest claim began when there were two.
   const [, second] = claimants.map(({ firstMs }) => firstMs).sort((a, b) => a - b);
-  const dueMs = (second ?? nowMs) + conflictMs;
+  const sinceMs = second ?? nowMs;
+  const dueMs = sinceMs + conflictMs;
   if (nowMs < dueMs) return { againMs: dueMs };
-  const [upper, ...lower] = claimants.sort(byRank).map(({ node }) => node);
+  const current = claimants.filter(({ lastMs }) => lastMs >= sinceMs + travelMs);
+  if (current.length < 2) return { againMs: nowMs + lookMs };
+  const [upper, ...lower] = current.sort(byRank).map(({ node }) => node);
   if (upper === undefined) return {};
-  const observed = claimants.filter(({ running }) => !running).map(({ node }) => node);
+  const observed = current.filter(({ running }) => !running).map(({ node }) => node);
   return { conflict: { group, upper, lower: lower.filter((node) => !observed.includes(node)), observed } };
 }
 
@@ -50,7 +61,7 @@ function claimantsOf(agents: Agents, group: string): Claimant[] {
     const running = report?.instances.find((instance) => instance.group === group);
     const seen = report?.observed?.find((instance) => instance.group === group);
     if (!connected || !claim || (running ?? seen)?.state !== 'MASTER') return [];
-    return [{ node, running, firstMs: claim.firstMs }];
+    return [{ node, running, ...claim }];
   });
 }
 

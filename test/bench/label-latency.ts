@@ -55,7 +55,8 @@ export async function labelLatencies({ lab, signal }: Stage, changes: number): P
     for (let change = 0; change < changes; change++) {
       signal.throwIfAborted();
       // node3 stays the lowest: what is measured is the way of a change, not a move of the address.
-      const priority = 60 + (change % 20);
+      // Far enough below node2 that each label is another priority of keepalived's.
+      const priority = 40 + (change % 20);
       const applied = seen((line) => line.includes(`node3=${priority}/`) && line.endsWith('|true'));
       const began = performance.now();
       await label(lab, 'node3', { KEEPALIVED_PRIORITY: String(priority) });

@@ -270,7 +270,7 @@ it('config render computes the assignment of one node without agents', () => {
   const { instances } = assignmentOf(swarm, id(2));
   assert.deepEqual(
     instances.map(({ group: name, interface: on, source, priority }) => [name, on, source, priority]),
-    [['web', 'eth0', ip(2), 240]],
+    [['web', 'eth0', ip(2), 226]],
   );
 });
 

@@ -242,7 +242,7 @@ describe('the duration of a change', () => {
     assert.ok(before >= 2, `${before}`);
 
     // The label is older than the look that finds it.
-    swarm = snapshot([member(1, '120'), { ...member(2, '100'), updatedMs: nowMs - 400 }]);
+    swarm = snapshot([member(1, '120'), { ...member(2, '50'), updatedMs: nowMs - 400 }]);
     await coordinator.look();
     await turns();
     assert.deepEqual(took, []);
@@ -252,7 +252,7 @@ describe('the duration of a change', () => {
     assert.ok((meter.steps().get('web')?.get('assign') ?? 0) > before);
 
     // A label of somebody else changes no assignment: nothing is observed, and the next one is not measured from it.
-    swarm = snapshot([member(1, '120'), member(2, '100', { theirs: 'yes' })]);
+    swarm = snapshot([member(1, '120'), member(2, '50', { theirs: 'yes' })]);
     await coordinator.look();
     await turns();
     nowMs += 60_000;

@@ -34,10 +34,12 @@ const looks = { 'swarm-vip.observe': 'yes' };
 const three = (...observing: number[]) =>
   snapshot([1, 2, 3].map((n) => member(n, String(120 - 10 * n), observing.includes(n) ? looks : {})));
 
-function heard(reports: Record<number, Report>, atMs = 0): Map<AgentRecord['hello']['node'], AgentRecord> {
+/** Said at 0, and again. */
+function heard(reports: Record<number, Report>, againMs = 0): Map<AgentRecord['hello']['node'], AgentRecord> {
   return new Map(
     Object.entries(reports).map(([n, each]) => {
-      return [id(Number(n)), reported(greeted(undefined, hello(Number(n)), 0), each, atMs)];
+      const first = reported(greeted(undefined, hello(Number(n)), 0), each, 0);
+      return [id(Number(n)), reported(first, each, againMs)];
     }),
   );
 }
@@ -95,7 +97,8 @@ describe('nodes that look on', () => {
   });
 
   it('that hold both are told to people, and to nobody else', () => {
-    const agents = heard({ 1: observed(1, 'MASTER'), 2: observed(2, 'MASTER'), 3: observed(3, 'BACKUP') });
+    const reports = { 1: observed(1, 'MASTER'), 2: observed(2, 'MASTER'), 3: observed(3, 'BACKUP') };
+    const agents = heard(reports, 59_000);
     const swarm = three(1, 2, 3);
     const late = plan(swarm, agents, 60_000);
     const problem = late.problems.find(({ code }) => code === 'two-holders');
@@ -114,11 +117,12 @@ describe('nodes that look on', () => {
     const calm = plan(three(), heard({ 1: report(1), 2: report(2), 3: report(3) }));
     const [assigned] = calm.assignments.get(id(1)) ?? [];
     assert.ok(assigned);
-    const agents = heard({
+    const reports = {
       1: report(1, [running(assigned, { state: 'MASTER', effectivePriority: 254 })]),
       2: observed(2, 'MASTER'),
       3: report(3),
-    });
+    };
+    const agents = heard(reports, 59_000);
     const late = plan(three(2), agents, 60_000);
     assert.equal(late.assignments.get(id(1))?.[0]?.standAside, 'now');
     assert.equal(late.assignments.get(id(2))?.[0]?.standAside, undefined);

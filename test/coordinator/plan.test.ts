@@ -30,7 +30,7 @@ describe('plan', () => {
     });
     assert.deepEqual(
       [2, 3].map((n) => assignments.get(id(n))?.[0]?.priority),
-      [240, 230],
+      [226, 202],
     );
   });
 

@@ -9,9 +9,13 @@ const wanted = fc.array(fc.integer({ min: 1, max: 254 }), { minLength: 1, maxLen
 const ranked = (values: number[]) => values.map((value, index) => ({ node: id(index + 1), wanted: value }));
 
 describe('assignPriorities', () => {
-  it('shifts a group up so that the highest is 250 and differences stay', () => {
-    const assigned = assignPriorities(ranked([110, 100, 90]));
-    assert.deepEqual([...assigned.values()], [250, 240, 230]);
+  it('shifts a group up so that the highest is 250 and every difference with a meaning stays', () => {
+    assert.deepEqual([...assignPriorities(ranked([110, 100, 90]), true).values()], [250, 240, 230]);
+  });
+
+  it('widens the steps between neighbours to 24, so that two backups do not take over at once', () => {
+    assert.deepEqual([...assignPriorities(ranked([110, 100, 90])).values()], [250, 226, 202]);
+    assert.deepEqual([...assignPriorities(ranked([200, 100, 90])).values()], [250, 150, 126]);
   });
 
   it('shifts a group down when its highest is above 250, so that hand-overs keep 251 to 254', () => {
@@ -20,16 +24,21 @@ describe('assignPriorities', () => {
 
   it('decides ties by node id', () => {
     const assigned = assignPriorities(ranked([100, 100, 100]));
-    assert.deepEqual([assigned.get(id(1)), assigned.get(id(2)), assigned.get(id(3))], [250, 249, 248]);
+    assert.deepEqual([assigned.get(id(1)), assigned.get(id(2)), assigned.get(id(3))], [250, 226, 202]);
   });
 
   it('always gives distinct priorities from 1 to 250 in the order that was asked for', () => {
     fc.assert(
-      fc.property(wanted, (values) => {
+      fc.property(wanted, fc.boolean(), (values, exact) => {
         const members = ranked(values);
-        const assigned = assignPriorities(members);
+        const assigned = assignPriorities(members, exact);
         const got = [...assigned.values()];
         assert.equal(new Set(got).size, values.length);
+        const steps = got
+          .sort((a, b) => b - a)
+          .flatMap((each, i, all) => (i > 0 ? [(all[i - 1] ?? 0) - each] : []));
+        // Sixteen still fit 16 apart.
+        assert.ok(exact || steps.every((step) => step >= 16));
         assert.ok(Math.max(...got) === highestPriority && Math.min(...got) >= 1);
         for (const a of members) {
           for (const b of members) {

@@ -108,8 +108,8 @@ describe('status', () => {
       document.groups[0]?.members.map(({ hostname }) => hostname),
       ['host1', 'host2'],
     );
-    // Version 3 at 100 ms, successor at 240: 3 × 100 + 16/256 × 100.
-    assert.equal(document.groups[0]?.failoverBoundMs, 307);
+    // Version 3 at 100 ms, successor at 226: 3 × 100 + 30/256 × 100.
+    assert.equal(document.groups[0]?.failoverBoundMs, 312);
   });
 
   it('names no holder and two holders before anything else', () => {

@@ -152,8 +152,8 @@ describe('a plan', () => {
       groups[0]?.members.map(({ node: each, priority, priorityFrom }) => [each, priority, priorityFrom]),
       [
         [id(1), 250, 'label KEEPALIVED_PRIORITY'],
-        [id(2), 249, 'label KEEPALIVED_PRIORITY'],
-        [id(3), 240, 'label KEEPALIVED_PRIORITY'],
+        [id(2), 226, 'label KEEPALIVED_PRIORITY'],
+        [id(3), 202, 'label KEEPALIVED_PRIORITY'],
       ],
     );
   });

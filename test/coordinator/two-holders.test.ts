@@ -14,12 +14,16 @@ const assigned = (n: number): AssignedInstance => {
   return instance;
 };
 /** Holders by number, each with the time of its first claim. */
-const world = (holders: Record<number, number>, change: Record<number, Partial<RunningInstance>> = {}) =>
+const world = (
+  holders: Record<number, number>,
+  change: Record<number, Partial<RunningInstance>> = {},
+  last: Record<number, number> = {},
+) =>
   new Map(
     [1, 2, 3].map((n): [ReturnType<typeof id>, AgentView] => {
       const firstMs = holders[n];
       const state = firstMs === undefined ? 'BACKUP' : 'MASTER';
-      const claims = new Map(firstMs === undefined ? [] : [['web', { firstMs, lastMs: firstMs }]]);
+      const claims = new Map(firstMs === undefined ? [] : [['web', { firstMs, lastMs: last[n] ?? 60_000 }]]);
       const instance = running(assigned(n), { state, ...change[n] });
       return [id(n), { connected: true, report: report(n, [instance]), claims }];
     }),
@@ -52,6 +56,13 @@ describe('two holders', () => {
       assert.equal(late.againMs, undefined);
       assert.match(problem(late)?.remedy ?? '', /protocol 112/);
     }
+  });
+
+  it('are none while the last word of one of them is from before there were two', () => {
+    const cut = at(world({ 1: 0, 2: 5_000 }, {}, { 1: 5_199 }), 13_000);
+    assert.deepEqual([asides(cut), problem(cut), cut.againMs], ['- - -', undefined, 13_100]);
+    const back = at(world({ 1: 0, 2: 5_000 }, {}, { 1: 5_200 }), 13_000);
+    assert.equal(asides(back), '- now -');
   });
 
   it('are three at times', () => {

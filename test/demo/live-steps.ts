@@ -67,9 +67,9 @@ const password = (text: string): Keys => {
 export const liveSteps: readonly Step[] = [
   {
     name: 'priority',
-    title: 'the priority of node2 changes',
+    title: 'the priority of node2 falls below that of node3',
     prepare: (stage) => defined(stage, plain),
-    act: (stage) => prioritise(stage, 'node2', 95),
+    act: (stage) => prioritise(stage, 'node2', 60),
     back: (stage) => prioritise(stage, 'node2', priorities.node2),
     holder: 'node1',
     bound: plannedBound,

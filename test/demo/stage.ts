@@ -19,6 +19,8 @@ export const three: readonly string[] = Object.keys(priorities);
 /** Steady for this long after a move counts as moved. */
 const steadyMs = 1_500;
 export const patienceMs = 60_000;
+/** For so long a take-over is watched after it has settled: two rounds of whatever a coordinator may still get wrong. */
+export const aftermathMs = 4_000;
 
 export async function label(lab: Lab, node: string, labels: Record<string, string>): Promise<void> {
   const add = Object.entries(labels).flatMap(([key, value]) => ['--label-add', `${key}=${value}`]);

@@ -1,9 +1,10 @@
 // The main job in steps, each with VRRP's own bound. The demo shows them, the end-to-end test asserts them.
 import { setTimeout as delay } from 'node:timers/promises';
+import { highestPriority, leastStep } from '../../coordinator/core/priority.ts';
 import { masterDownMs } from '../../shared/timers.ts';
 import { type Bound, type Evidence, judged, type RepeatedVerdict, type Verdict } from '../lab/judge.ts';
 import type { Lab } from '../lab/lab.ts';
-import { calm, join, priorities, ready, type Stage, settled, three, unlabel } from './stage.ts';
+import { aftermathMs, calm, join, ready, type Stage, settled, three, unlabel } from './stage.ts';
 
 /** One thing that happens to the Swarm: a fault, a planned move, or a change that the address does not feel. */
 export interface Step {
@@ -31,8 +32,8 @@ export interface StepResult extends RepeatedVerdict {
 
 const newcomer = { node: 'node4', priority: 120 } as const;
 
-/** Default timers without a password: version 3, 100 ms. The bound is the slowest successor's. */
-export const boundMs = Math.ceil(masterDownMs(3, 100, 250 - (newcomer.priority - priorities.node3)));
+/** Default timers without a password: version 3, 100 ms. The bound is the slowest successor's, the third in rank. */
+export const boundMs = Math.ceil(masterDownMs(3, 100, highestPriority - 2 * leastStep));
 export const failoverBound: Bound = { outageMs: boundMs, twoHoldersMs: 0 };
 
 export const steps: readonly Step[] = [
@@ -40,7 +41,11 @@ export const steps: readonly Step[] = [
     name: 'power-off',
     title: 'the holder, node1, loses power',
     prepare: calm,
-    act: ({ lab }) => lab.chaos('power-off', 'node1'),
+    act: async (stage) => {
+      await stage.lab.chaos('power-off', 'node1');
+      await settled(stage, 'node2');
+      await delay(aftermathMs, undefined, { signal: stage.signal });
+    },
     holder: 'node2',
     bound: failoverBound,
   },

@@ -120,7 +120,7 @@ describe('whoever watches by Prometheus', { timeout: 10 * 60_000 }, () => {
   it('gets an answer to every query of the dashboard, and another one once the agents have stopped', async () => {
     await boot(stage);
     // So that there is a change whose duration the window sees.
-    await label(lab, 'node3', { KEEPALIVED_PRIORITY: '80' });
+    await label(lab, 'node3', { KEEPALIVED_PRIORITY: '50' });
     await waitFor(
       'it runs',
       async () => (await statusOf(lab)).agents.every(({ inSync }) => inSync) || undefined,

@@ -1,6 +1,8 @@
 // What a row of the table of faults is, the bounds in which rows are judged, and the shapes that most rows have. Bounds
 // are formulas of the timers, never figures of a machine.
-import { calm, type Stage, settled } from '../demo/stage.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { silenceLimitMs } from '../../shared/protocol.ts';
+import { aftermathMs, calm, type Stage, settled } from '../demo/stage.ts';
 import { boundMs, type Step } from '../demo/steps.ts';
 import type { ChaosVerb } from '../lab/chaos.ts';
 import type { Bound } from '../lab/judge.ts';
@@ -19,10 +21,17 @@ export interface Timing {
   /** How often something is killed. */
   readonly kills: number;
   readonly randomFaults: number;
+  /** How long it is watched after a take-over: what a coordinator still believes of the dead must not harm the living. */
+  readonly aftermathMs: number;
 }
 
-export const soak: Timing = { minuteMs: 60_000, kills: 10, randomFaults: 20 };
-export const quick: Timing = { minuteMs: 12_000, kills: 4, randomFaults: 4 };
+export const soak: Timing = {
+  minuteMs: 60_000,
+  kills: 10,
+  randomFaults: 20,
+  aftermathMs: silenceLimitMs + 3_000,
+};
+export const quick: Timing = { minuteMs: 12_000, kills: 4, randomFaults: 4, aftermathMs };
 
 /** VRRP's bound for the death of the holder. */
 export const V = boundMs;
@@ -41,9 +50,10 @@ export const lost = (name: string, title: string, verbs: readonly ChaosVerb[], b
   name,
   title,
   prepare: calm,
-  act: async (stage) => {
+  act: async (stage, timing = soak) => {
     for (const verb of verbs) await stage.lab.chaos(verb, 'node1');
     await settled(stage, 'node2');
+    await delay(timing.aftermathMs, undefined, { signal: stage.signal });
   },
   mend: restored,
   holder: 'node2',

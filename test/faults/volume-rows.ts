@@ -29,14 +29,14 @@ const withoutState = (name: string, title: string, verb: ChaosVerb): Row => ({
   },
   act: async (stage) => {
     await onAll(stage, verb);
-    await prioritise(stage, 'node2', 96);
+    await prioritise(stage, 'node2', 60);
     await complained(stage, ['node2']);
     await onAll(stage, 'kill-node-process');
     await until('every Node process to be back', () => allRun(stage), { timeoutMs: 20_000, everyMs: 50 });
     await agentsBack(stage);
     // Each new life is told again what it is to do, and keeps it.
     await complained(stage, three);
-    await prioritise(stage, 'node3', 94);
+    await prioritise(stage, 'node3', 40);
   },
   mend: async (stage) => {
     await onAll(stage, 'restore-volume');

@@ -16,7 +16,7 @@ export interface Evidence {
 
 export interface Bound {
   readonly outageMs: number;
-  /** Not judged unless given: 0 for a step that must go unnoticed. */
+  /** Unless given, as many as fit into `outageMs`. */
   readonly lostProbes?: number;
   /**
    * Not judged unless given. Like an outage it is judged with the noise added: in a planned move the old holder drops
@@ -49,8 +49,9 @@ export interface RepeatedVerdict extends Verdict {
 export function judge({ probe, holders }: Evidence, bound: Bound): Verdict {
   const noiseMs = Math.min(probe.controlGapMs, MAX_CONTROL_GAP_MS);
   const inTime = probe.longestGapMs <= bound.outageMs + noiseMs;
-  const complete =
-    bound.lostProbes === undefined || probe.lost <= bound.lostProbes + noiseMs / probe.intervalMs;
+  // Several outages in a row are one fault's doing: together, too, they keep its bound.
+  const mayLose = bound.lostProbes ?? bound.outageMs / probe.intervalMs;
+  const complete = probe.lost <= mayLose + noiseMs / probe.intervalMs;
   const pairMs = bound.twoHoldersMs === undefined ? 0 : holders.twoHoldersMs - bound.twoHoldersMs;
   // Without a single answer there was nothing to lose.
   const served = probe.received > 0 && inTime && complete;

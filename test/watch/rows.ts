@@ -140,7 +140,7 @@ export const rows: readonly AlertRow[] = [
     fires: [['SwarmVipGenerationLag', {}]],
     act: async (stage) => {
       await inAgent(stage, 'cat /dev/zero >/run/filler');
-      await label(stage.lab, 'node3', { KEEPALIVED_PRIORITY: '80' });
+      await label(stage.lab, 'node3', { KEEPALIVED_PRIORITY: '50' });
     },
     mend: async (stage) => {
       await inAgent(stage, 'rm /run/filler');
