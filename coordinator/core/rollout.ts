@@ -2,7 +2,7 @@
 // active coordinator goes on where the old one stopped. Rules (R1 to R5):
 //   R2  what members must agree on changes in order (agreement.ts);
 //   R1  a joiner is told that silence proves absence only when every member in reach lists it as peer, and is told
-//       nothing while one that is out of reach does not;
+//       nothing while somebody holds and a member that runs the group does not: keepalived hears its peers alone;
 //   R3  a member that leaves stays on everybody's peer list until it reports that it stopped;
 //   R4  peer lists hold every member that may be active, in reach or not;
 //   R5  priorities change in an order that inverts nothing on the way.
@@ -80,9 +80,14 @@ export function rollOut(input: RolloutInput): RolloutStep {
       .map((peer) => peer.node)
       .filter((peer) => isUnaware(input, peer, attachment.source));
     if (unaware.length > 0 && !resumed && isServed(agents, group.name)) {
-      // Cut off from the managers alone it may still hold one day, and this member would never hear it. Where nobody
-      // holds, such a one would: silence proves that there is none.
-      waiting.push({ node, for: unaware, why: 'they are out of reach and do not list it as peer' });
+      // Cut off from the managers alone it may still hold one day, and neither would ever hear the other; one that seems
+      // to be in reach may be cut off already. Where nobody holds, such a one would: silence proves that there is none.
+      const lost = unaware.filter((peer) => !inReach(agents, peer));
+      waiting.push(
+        lost.length > 0
+          ? { node, for: lost, why: 'they are out of reach and do not list it as peer' }
+          : { node, for: unaware, why: 'they do not list it as peer yet' },
+      );
       continue;
     }
     if (byHand.length > 0 && !resumed) {

@@ -40,12 +40,17 @@ describe('a joiner (R1)', () => {
     assert.deepEqual(group?.waiting, [{ node: id(3), for: [id(2)], why: 'they do not list it as peer yet' }]);
   });
 
-  it('is assigned nothing while somebody holds and a member that is out of reach is known not to list it', () => {
+  it('is assigned nothing while somebody holds and a member, in reach or not, is known not to list it', () => {
     const agents = new Map(joining([1]));
     const [first] = agents.get(id(1))?.report?.instances ?? [];
     const holding = { connected: true, report: report(1, first ? [{ ...first, state: 'MASTER' }] : []) };
     const cutOff = (report: Report | undefined, served = true) =>
       new Map(served ? agents.set(id(1), holding) : agents).set(id(2), { connected: false, report });
+    const slow = plan(snapshot(nodes), new Map(agents).set(id(1), holding));
+    assert.deepEqual(slow.assignments.get(id(3)), []);
+    assert.deepEqual(slow.groups[0]?.waiting, [
+      { node: id(3), for: [id(2)], why: 'they do not list it as peer yet' },
+    ]);
     const unserved = plan(snapshot(nodes), cutOff(agents.get(id(2))?.report, false));
     assert.equal(unserved.assignments.get(id(3))?.length, 1);
     const unaware = plan(snapshot(nodes), cutOff(agents.get(id(2))?.report));

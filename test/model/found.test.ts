@@ -57,4 +57,29 @@ describe('what the search has found', () => {
         { kind: 'routerId', a: 1, b: 1, waitMs: 0 },
       ],
     }));
+
+  it('a new member waits for every member to list it, also for one that is just being cut off from the managers', () =>
+    holds({
+      seed: 0,
+      count: 4,
+      acts: [
+        { kind: 'move', a: 0, b: 0, waitMs: 0 },
+        { kind: 'cutOff', a: 11, b: 0, waitMs: 1000 },
+        { kind: 'move', a: 5, b: 0, waitMs: 0 },
+        { kind: 'switchover', a: 10, b: 1, waitMs: 8000 },
+      ],
+    }));
+
+  it('whoever stood aside for a holder it did not know takes part once its keepalived heeds that holder', () =>
+    holds({
+      seed: 1,
+      count: 4,
+      acts: [
+        { kind: 'cutOff', a: 11, b: 0, waitMs: 1000 },
+        { kind: 'move', a: 10, b: 0, waitMs: 4000 },
+        { kind: 'cutLan', a: 2, b: 11, waitMs: 2000 },
+        { kind: 'healLan', a: 9, b: 0, waitMs: 7700 },
+        { kind: 'healControl', a: 9, b: 0, waitMs: 30 },
+      ],
+    }));
 });

@@ -27,6 +27,20 @@ export const guards: readonly Guard[] = [
     instead: 'if (silentMs',
   },
   {
+    name: 'R1-listed',
+    what: 'a new member begins before all that seem to be in reach list it',
+    file: 'coordinator/core/peers.ts',
+    text: "if (!running || running.transport === 'multicast') return false;",
+    instead: "if (!running || running.transport === 'multicast' || inReach(agents, peer)) return false;",
+  },
+  {
+    name: 'R1-heeded',
+    what: 'an advert that keepalived itself refuses counts for a joiner',
+    file: 'agent/parts.ts',
+    text: 'heeded.some((peer) => peer.address === address)',
+    instead: "heeded.length >= 0 && address !== ''",
+  },
+  {
     name: 'R2',
     what: 'what members agree on changes without an order',
     file: 'coordinator/core/agreement.ts',

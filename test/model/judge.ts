@@ -132,7 +132,26 @@ export class Judge {
         return values.get(name) === text;
       }),
     );
-    if (agree) this.#agreedMs = time.nowMs;
+    if (agree && this.#listEachOther()) this.#agreedMs = time.nowMs;
+  }
+
+  /** Whoever takes part lists all others that do: else they may never hear each other. */
+  #listEachOther(): boolean {
+    const active = this.#world.machines.flatMap((machine) =>
+      machine
+        .routers()
+        .filter(({ state }) => state !== 'FAULT')
+        .map(({ config }) => ({ address: machine.address, config })),
+    );
+    return active.every((one) =>
+      active.every(
+        (other) =>
+          one === other ||
+          one.config.name !== other.config.name ||
+          one.config.peers === null ||
+          one.config.peers.includes(other.address),
+      ),
+    );
   }
 
   /** What hears adverts may miss some of them, by a fault of the scenario. */

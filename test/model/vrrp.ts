@@ -11,7 +11,7 @@ export interface RouterConfig {
   readonly priority: number;
   readonly interface: string;
   readonly source: string;
-  /** Null: multicast. Adverts go to these; from whom they come does not matter. */
+  /** Null: multicast. Adverts go to these, and come from these or count for nothing (check_unicast_src). */
   readonly peers: readonly string[] | null;
   readonly password: string | null;
   readonly addresses: readonly string[];
@@ -135,8 +135,9 @@ export class Router {
 
   /** Whether keepalived takes this for an advert of its own virtual router. */
   accepts(advert: Advert): boolean {
-    const { vrid, version, intervalMs, password } = this.config;
+    const { vrid, version, intervalMs, password, peers } = this.config;
     if (advert.vrid !== vrid || advert.version !== version) return false;
+    if (peers !== null && !peers.includes(advert.from)) return false;
     return version === 3 || (advert.password === password && advert.intervalMs === intervalMs);
   }
 
