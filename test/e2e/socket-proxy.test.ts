@@ -1,6 +1,5 @@
 // The coordinator with the least rights, as compose.socket-proxy.yaml and compose.coordinator-key.yaml give it: no root,
 // no capabilities, and of the engine only what a proxy lets pass. It does its work all the same, and no more than that.
-// By command: node --import tsx --test test/e2e/socket-proxy.ts
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
