@@ -41,6 +41,11 @@ const signalCoordinator = async ({ lab }: Stage, signal: 'STOP' | 'CONT') => {
   if (code !== 0) throw new Error(`could not send ${signal} to the coordinator: ${stderr}`);
 };
 
+const told = async (lab: Stage['lab'], ...args: string[]) => {
+  const { code, stderr } = await cli(lab, args);
+  if (code !== 0) throw new Error(`swarm-vip ${args.join(' ')} ended with ${code}: ${stderr}`);
+};
+
 /** In the container of node3's agent, whose /run is a tmpfs of 16 MB. */
 const inAgent = async ({ lab }: Stage, command: string) => {
   const find = 'docker ps -q -f label=com.docker.swarm.service.name=swarm-vip_agent';
@@ -56,10 +61,10 @@ export const rows: readonly AlertRow[] = [
     patienceMs: 60_000,
     act: async (stage) => {
       for (const to of ['node2', 'node3', 'node2', 'node3', 'node2']) {
-        await cli(stage.lab, ['switchover', 'main', '--to', to]);
+        await told(stage.lab, 'switchover', 'main', '--to', to);
         await settled(stage, to);
       }
-      await cli(stage.lab, ['switchover', 'main', '--clear']);
+      await told(stage.lab, 'switchover', 'main', '--clear');
     },
     // It is told for as long as the window reaches back.
     mend: calm,
@@ -99,7 +104,6 @@ export const rows: readonly AlertRow[] = [
   {
     name: 'cut-off',
     title: 'two of three nodes are cut off, and a change waits for them',
-    core: true,
     fires: [
       ['SwarmVipAgentGone', { node: 'node2' }],
       ['SwarmVipAgentGone', { node: 'node3' }],
@@ -158,5 +162,12 @@ export const rows: readonly AlertRow[] = [
       await stage.lab.chaos('start-engine', 'node1');
       await calm(stage);
     },
+  },
+  {
+    name: 'paused',
+    title: 'somebody has paused the plan and forgets it',
+    fires: [['SwarmVipPaused', { severity: 'warning' }]],
+    act: ({ lab }) => told(lab, 'pause', '--reason', 'raft'),
+    mend: ({ lab }) => told(lab, 'resume'),
   },
 ];
