@@ -138,4 +138,25 @@ describe('a coordinator behind a socket proxy', { timeout: 5 * 60_000 }, () => {
     );
     await settled(wait, 'node1');
   });
+
+  it('creates the agents, when the proxy is told to let that pass, and no more than that', async () => {
+    const docker = (...args: string[]) => lab.docker('node1', args, { timeoutMs: 60_000 });
+    await docker('service', 'rm', 'swarm-vip_agent');
+    await docker('service', 'update', '--detach', '--env-add', 'CREATES_AGENTS=yes', 'swarm-vip_engine');
+    const keyless = ['--env-rm', 'SWARM_VIP_KEY_FILE', '--secret-rm', 'swarm-vip-key'];
+    await docker('service', 'update', '--detach', ...keyless, 'swarm-vip_coordinator');
+    await until(
+      'an agent that nobody deployed',
+      async () => {
+        const status = await statusOf(lab, 'node1').catch(() => undefined);
+        const member = status?.groups[0]?.members[0];
+        return (status?.agentService?.managed && member?.state === 'MASTER') || undefined;
+      },
+      { timeoutMs: 60_000, everyMs: 200, signal: stop.signal },
+    );
+    await settled(wait, 'node1');
+    assert.equal(await asks('GET', '/swarm'), '200');
+    for (const path of ['/containers/create', '/swarm/leave', '/services/x/update'])
+      assert.equal(await asks('POST', path), '403', path);
+  });
 });
