@@ -19,13 +19,17 @@ describe('a coordinator behind a socket proxy', { timeout: 5 * 60_000 }, () => {
   const stop = new AbortController();
   const wait = { lab, signal: stop.signal };
 
+  /** Makes a pair; the private half becomes a secret of Swarm. */
+  const newKey = async (secret: string) => {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+    const input = String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    await lab.docker('node1', ['secret', 'create', secret, '-'], { input });
+    return publicKey;
+  };
   before(async () => {
     await lab.up(stop.signal);
     const [image = ''] = await lab.images([proxyImage], stop.signal);
-    const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-    await lab.docker('node1', ['secret', 'create', 'swarm-vip-coordinator-key', '-'], {
-      input: String(privateKey.export({ type: 'pkcs8', format: 'pem' })),
-    });
+    const publicKey = await newKey('swarm-vip-coordinator-key');
     const files = ['compose.yaml', 'compose.socket-proxy.yaml', 'compose.coordinator-key.yaml'];
     await lab.deploy(
       {
@@ -47,8 +51,8 @@ describe('a coordinator behind a socket proxy', { timeout: 5 * 60_000 }, () => {
     assert.deepEqual(lab.remains(), []);
   });
 
-  const container = async () => {
-    const filter = 'label=com.docker.swarm.service.name=swarm-vip_coordinator';
+  const container = async (service = 'coordinator') => {
+    const filter = `label=com.docker.swarm.service.name=swarm-vip_${service}`;
     return (await lab.docker('node1', ['ps', '-q', '-f', filter])).stdout.trim();
   };
   const inside = async (...command: string[]) =>
@@ -74,7 +78,7 @@ describe('a coordinator behind a socket proxy', { timeout: 5 * 60_000 }, () => {
     assert.match((await inside('cat', '/proc/1/status')).stdout, /^CapEff:\s+0+$/m);
   });
 
-  it('brings the address up, and its agents ask for the proof that it is a coordinator', async () => {
+  it('brings the address up', async () => {
     const status = await statusOf(lab, 'node1');
     assert.equal(status.groups[0]?.holders[0]?.hostname, 'node1', JSON.stringify(status));
   });
@@ -117,5 +121,42 @@ describe('a coordinator behind a socket proxy', { timeout: 5 * 60_000 }, () => {
     // The control: what it needs passes.
     assert.equal(await asks('GET', '/nodes'), '200');
     assert.equal(await asks('GET', `/nodes/${id}`), '200');
+  });
+
+  it('is believed by no agent without the key that the agents know, and the address stays', async () => {
+    const change = ['--secret-rm', 'swarm-vip-coordinator-key'];
+    await newKey('another-key');
+    change.push('--secret-add', 'source=another-key,target=swarm-vip-coordinator-key');
+    await lab.docker('node1', ['service', 'update', '--detach', ...change, 'swarm-vip_coordinator']);
+    await until(
+      'the agent to refuse it',
+      async () => {
+        const { stdout } = await lab.docker('node1', ['logs', '--tail', '50', await container('agent')]);
+        return stdout.includes('does not prove that it is a coordinator') || undefined;
+      },
+      { timeoutMs: 30_000, everyMs: 200, signal: stop.signal },
+    );
+    await settled(wait, 'node1');
+  });
+
+  it('creates the agents, when the proxy is told to let that pass, and no more than that', async () => {
+    const docker = (...args: string[]) => lab.docker('node1', args, { timeoutMs: 60_000 });
+    await docker('service', 'rm', 'swarm-vip_agent');
+    await docker('service', 'update', '--detach', '--env-add', 'CREATES_AGENTS=yes', 'swarm-vip_engine');
+    const keyless = ['--env-rm', 'SWARM_VIP_KEY_FILE', '--secret-rm', 'swarm-vip-key'];
+    await docker('service', 'update', '--detach', ...keyless, 'swarm-vip_coordinator');
+    await until(
+      'an agent that nobody deployed',
+      async () => {
+        const status = await statusOf(lab, 'node1').catch(() => undefined);
+        const member = status?.groups[0]?.members[0];
+        return (status?.agentService?.managed && member?.state === 'MASTER') || undefined;
+      },
+      { timeoutMs: 60_000, everyMs: 200, signal: stop.signal },
+    );
+    await settled(wait, 'node1');
+    assert.equal(await asks('GET', '/swarm'), '200');
+    for (const path of ['/containers/create', '/swarm/leave', '/services/x/update'])
+      assert.equal(await asks('POST', path), '403', path);
   });
 });
