@@ -7,10 +7,11 @@ import { findNode } from '../core/drain-plan.ts';
 import { redacted } from '../core/redact.ts';
 import type { SwarmNode } from '../core/snapshot.ts';
 import { readNodes } from '../core/swarm-node.ts';
+import type { Paint } from '../io/paint.ts';
 import { CliError, type Client, exitCode, refusalText } from './client.ts';
-import { type Output, outputOption } from './options.ts';
+import { type Output, outputOption, writeDocument } from './output.ts';
 
-export function addConfigCommands(program: Command, client: Client): void {
+export function addConfigCommands(program: Command, client: Client, paint: Paint): void {
   const config = program
     .command('config')
     .description('groups.yaml: check a file, show what a node is to run');
@@ -28,8 +29,7 @@ export function addConfigCommands(program: Command, client: Client): void {
         ? checkConfig(text, name)
         : await ask<ConfigCheck>(client, 'check', { name, text });
       const shown = { ...check, groups: redacted(check.groups) };
-      if (output === 'json') print({ apiVersion: 'swarm-vip/v1', kind: 'ConfigCheck', ...shown });
-      else process.stdout.write(checkText(name, check));
+      if (!writeDocument(output, 'ConfigCheck', shown)) process.stdout.write(checkText(name, check, paint));
       const failed = check.problems.some(({ severity }) => severity === 'error');
       process.exitCode = failed || !check.usable ? exitCode.error : exitCode.ok;
     });
@@ -42,16 +42,19 @@ export function addConfigCommands(program: Command, client: Client): void {
       '--nodes <file>',
       'offline: the output of `docker node inspect $(docker node ls -q)`; needs --file',
     )
-    .action(async (node: string, options: { file?: string; nodes?: string }) =>
-      print(await render(client, node, options)),
-    );
+    .addOption(outputOption(['json', 'yaml']))
+    .action(async (node: string, { output, ...options }: RenderOptions) => {
+      writeDocument(output, 'Assignment', await render(client, node, options));
+    });
 }
 
-async function render(
-  client: Client,
-  node: string,
-  options: { file?: string; nodes?: string },
-): Promise<unknown> {
+interface RenderOptions {
+  file?: string;
+  nodes?: string;
+  output: Output;
+}
+
+async function render(client: Client, node: string, options: Omit<RenderOptions, 'output'>): Promise<object> {
   if (options.file === undefined) {
     if (options.nodes !== undefined) throw new CliError('--nodes needs --file', exitCode.usage);
     return ask(client, 'render', { node });
@@ -62,8 +65,7 @@ async function render(
   const found = findNode(snapshot, node);
   if ('reason' in found) throw new CliError(`${node} ${found.reason}`, exitCode.error);
   const { instances } = assignmentOf(snapshot, found.node);
-  const kind = { apiVersion: 'swarm-vip/v1', kind: 'Assignment', node: found.node };
-  return { ...kind, instances: redacted(instances) };
+  return { node: found.node, instances: redacted(instances) };
 }
 
 function nodesFrom(file: string): SwarmNode[] {
@@ -93,12 +95,10 @@ async function ask<T>(client: Client, action: 'check' | 'render', body: unknown)
   return reply.body as T;
 }
 
-const print = (value: unknown): void => {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
-};
-
-function checkText(name: string, { usable, groups, problems }: ConfigCheck): string {
-  const lines = problems.map((problem) => `${problem.severity.toUpperCase()} ${problemText(problem)}`);
+function checkText(name: string, { usable, groups, problems }: ConfigCheck, paint: Paint): string {
+  const lines = problems.map(
+    (problem) => `${paint.severity(problem.severity.toUpperCase())} ${problemText(problem)}`,
+  );
   const served = groups.map((group) => `${group.name}: ${group.addresses.join(' ')}`);
   return `${[...lines, ...(usable ? served : [`${name} says nothing usable`])].join('\n')}\n`;
 }

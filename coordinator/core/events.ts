@@ -100,12 +100,19 @@ export function concerns(event: LiveEvent, group: string): boolean {
   return true;
 }
 
+/** How single words are to look. */
+interface Words {
+  state(text: string): string;
+  severity(text: string): string;
+}
+const plain: Words = { state: String, severity: String };
+
 /** One line for people. */
-export function eventText(event: LiveEvent): string {
+export function eventText(event: LiveEvent, words: Words = plain): string {
   const time = new Date(event.atMs).toISOString();
   switch (event.type) {
     case 'transition':
-      return `${time}  ${event.group}  ${event.hostname}  ${event.from} → ${event.to}  ${event.why}`;
+      return `${time}  ${event.group}  ${event.hostname}  ${words.state(event.from)} → ${words.state(event.to)}  ${event.why}`;
     case 'order': {
       const groups = event.groups.map(({ group, priority, standAside, transition, order }) =>
         [
@@ -118,9 +125,9 @@ export function eventText(event: LiveEvent): string {
       return `${time}  order ${event.epoch}.${event.counter}  ${event.hostname}  ${groups.join('; ') || 'nothing'}`;
     }
     case 'problem':
-      return `${time}  ${event.problem.severity}  ${problemText(event.problem)}`;
+      return `${time}  ${words.severity(event.problem.severity)}  ${problemText(event.problem)}`;
     case 'solved':
-      return `${time}  solved  ${event.problem.where}: ${event.problem.message}`;
+      return `${time}  ${words.severity('solved')}  ${event.problem.where}: ${event.problem.message}`;
     default:
       return `${time}  coordinator  ${event.hostname}  ${event.type}`;
   }
