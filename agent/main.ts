@@ -37,7 +37,7 @@ const now = () => performance.now();
 
 async function main(): Promise<void> {
   const config = configOrExit();
-  const log = createLog('agent', config.logLevel).child({ node: config.nodeId });
+  const log = createLog('agent', config.logLevel).child({ node: config.nodeId, hostname: config.hostname });
   endOnBug(log);
   mkdirSync(config.paths.runDir, { recursive: true, mode: 0o700 });
   beat(config.paths.heartbeat);

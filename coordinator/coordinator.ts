@@ -102,7 +102,13 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const taskReader = createTaskReader({ swarm, send: deps.send, log, now });
   /** The task that those who ask this coordinator for events are to follow. */
   let following: string | undefined;
-  const past = createPast(events);
+  const past = createPast({
+    ...{ events, log },
+    isActive: () => claim.role() === 'active',
+    basePriority: (node, name) =>
+      current.groups.find(({ group }) => group.name === name)?.members.find((member) => member.node === node)
+        ?.priority,
+  });
   const dispatch = createDispatch({ ...deps, refOf, events });
   const claim = createClaim({
     ...{ identity, swarm, listens, take, log, now },

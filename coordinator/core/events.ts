@@ -2,7 +2,8 @@
 import type { Problem } from '../../shared/problem.ts';
 import { problemKey, problemText } from '../../shared/problem.ts';
 import type { AssignedInstance } from '../../shared/protocol.ts';
-import { causeWords, type NodeTransition } from './history.ts';
+import { reasonWords } from '../../shared/transition-words.ts';
+import type { NodeTransition } from './history.ts';
 import type { NodeRef } from './status.ts';
 
 interface Common {
@@ -49,8 +50,8 @@ export type LiveEvent = TransitionEvent | OrderEvent | ProblemEvent | RoleEvent;
 
 export function transitionEvent(entry: NodeTransition): TransitionEvent {
   const { node, hostname, group, from, to, priority, atMs, seq } = entry;
-  const why = [causeWords(entry), entry.order].filter(Boolean).join('; ');
   const key = `transition ${node} ${seq}`;
+  const why = reasonWords(entry);
   return { type: 'transition', key, atMs, node, hostname, group, from, to, priority, why };
 }
 

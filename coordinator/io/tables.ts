@@ -1,5 +1,6 @@
 // Parts of the status, and history → columns for people.
-import { causeWords, type NodeTransition, type Switch } from '../core/history.ts';
+import { reasonWords } from '../../shared/transition-words.ts';
+import type { NodeTransition, Switch } from '../core/history.ts';
 import type { GroupStatus, Status } from '../core/status.ts';
 import { columns, seconds } from './columns.ts';
 import { type Look, plainLook } from './paint.ts';
@@ -87,7 +88,7 @@ export function transitionsTable(
     paint.state(entry.from),
     paint.state(entry.to),
     String(entry.priority),
-    [causeWords(entry), entry.order].filter(Boolean).join('; '),
+    reasonWords(entry),
   ]);
   return `${columns(['TIME', 'GROUP', 'NODE', 'FROM', 'TO', 'PRIORITY', 'WHY'], rows)}\n`;
 }
