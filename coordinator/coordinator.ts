@@ -17,6 +17,7 @@ import { type AgentNodes, agentNodes } from './core/agent-nodes.ts';
 import { agentLabel } from './core/agent-service.ts';
 import { type AgentRecord, greeted, plansAlike, reported } from './core/agents.ts';
 import { assignmentOf } from './core/config-check.ts';
+import { type ConfigDiff, configDiff, knownInterfaces } from './core/config-diff.ts';
 import { confirmedDown, confirmedDownLabel } from './core/confirmed-down.ts';
 import { problemEvent, roleEvent } from './core/events.ts';
 import type { HistoryDocument } from './core/history.ts';
@@ -81,6 +82,8 @@ export interface Coordinator {
   assignment(node: NodeId): readonly AssignedInstance[] | undefined;
   /** The same, were this groups.yaml in force and everything had settled. */
   preview(file: GroupsConfig, node: NodeId): readonly AssignedInstance[] | undefined;
+  /** What this groups.yaml would change; without one, what is still to change as it is. */
+  diff(file?: { name: string; text: string }): ConfigDiff | undefined;
 }
 
 /** A timer holds 2^31 ms; times that a plan waits for may be further away. */
@@ -367,12 +370,11 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     events,
     assignment: (node) => current.assignments.get(node),
     preview(file, node) {
-      const interfaces = new Map(
-        [...records].flatMap(([id, { report }]) => (report ? [[id, report.interfaces]] : [])),
-      );
+      const interfaces = knownInterfaces(records);
       if (!snapshot || !interfaces.has(node)) return undefined;
       return assignmentOf({ ...snapshot, configs: [file] }, node, interfaces).instances;
     },
+    diff: (file) => snapshot && configDiff(snapshot, records, file, now()),
 
     status: statusNow,
   };

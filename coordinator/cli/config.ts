@@ -1,12 +1,14 @@
-// `swarm-vip config check|render`: what a groups.yaml would do, before it is in Swarm, and what a node is to run.
+// `swarm-vip config check|diff|render`: what a groups.yaml would do, before it is in Swarm, and what a node is to run.
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { problemText } from '../../shared/problem.ts';
 import { assignmentOf, type ConfigCheck, checkConfig, groupsFile } from '../core/config-check.ts';
+import type { ConfigDiff } from '../core/config-diff.ts';
 import { findNode } from '../core/drain-plan.ts';
 import { redacted } from '../core/redact.ts';
 import type { SwarmNode } from '../core/snapshot.ts';
 import { readNodes } from '../core/swarm-node.ts';
+import { diffText } from '../io/diff-text.ts';
 import type { Paint } from '../io/paint.ts';
 import { CliError, type Client, exitCode, refusalText } from './client.ts';
 import { type Output, outputOption, writeDocument } from './output.ts';
@@ -32,6 +34,19 @@ export function addConfigCommands(program: Command, client: Client, paint: Paint
       if (!writeDocument(output, 'ConfigCheck', shown)) process.stdout.write(checkText(name, check, paint));
       const failed = check.problems.some(({ severity }) => severity === 'error');
       process.exitCode = failed || !check.usable ? exitCode.error : exitCode.ok;
+    });
+  config
+    .command('diff')
+    .description('show per node what a groups.yaml would change; without one, what is still to change')
+    .option('--file <groups.yaml>', 'path, or - for standard input')
+    .addOption(outputOption())
+    .action(async ({ file, output }: { file?: string; output: Output }) => {
+      const [name, text] = file === undefined ? [] : read(file);
+      const body = name === undefined ? {} : { file: { name, text } };
+      const diff = await ask<ConfigDiff>(client, 'diff', body);
+      if (!writeDocument(output, 'ConfigDiff', diff)) process.stdout.write(diffText(diff, paint));
+      const failed = diff.problems.some(({ severity }) => severity === 'error');
+      process.exitCode = failed || !diff.usable ? exitCode.error : exitCode.ok;
     });
   config
     .command('render')
@@ -89,7 +104,7 @@ function read(file: string): [name: string, text: string] {
   }
 }
 
-async function ask<T>(client: Client, action: 'check' | 'render', body: unknown): Promise<T> {
+async function ask<T>(client: Client, action: 'check' | 'diff' | 'render', body: unknown): Promise<T> {
   const reply = await client.post(`/api/v1/config/${action}`, body);
   if (reply.status !== 200) throw new CliError(refusalText(reply), exitCode.error);
   return reply.body as T;

@@ -32,7 +32,16 @@ export function createPaint(enabled: boolean): Paint {
   return {
     verdict: by({ OK: green, DEGRADED: yellow, 'NO HOLDER': loud, 'TWO HOLDERS': loud, NOBODY: loud }),
     state: by({ MASTER: green, FAULT: yellow, UNKNOWN: red, NONE: yellow, STOP: yellow, INIT: cyan }),
-    severity: by({ ERROR: loud, error: loud, WARNING: yellow, warning: yellow, solved: green, ok: green }),
+    severity: by({
+      ERROR: loud,
+      error: loud,
+      WARNING: yellow,
+      warning: yellow,
+      solved: green,
+      '+': green,
+      '-': red,
+      '~': yellow,
+    }),
     bad: red,
     faint: dim,
   };
