@@ -27,6 +27,7 @@ import type { Refusal } from './core/refusal.ts';
 import { activeCoordinator, ownsPorts, type Self } from './core/roles.ts';
 import { type GroupsConfig, managerAddresses, nodeName, type Snapshot } from './core/snapshot.ts';
 import { type NodeRef, type Status, status } from './core/status.ts';
+import { toldLabel } from './core/told.ts';
 import { createDispatch, holdRepeatMs } from './dispatch.ts';
 import { createEventLog, type EventLog } from './event-log.ts';
 import { activeLabel, type Swarm } from './io/swarm.ts';
@@ -259,7 +260,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   function take(read: Snapshot): void {
     if (hostnames(read) !== (snapshot && hostnames(snapshot))) past.outdate();
     const changedMs =
-      snapshot && changedSinceMs(snapshot, read, [activeLabel, confirmedDownLabel, agentLabel], now());
+      snapshot &&
+      changedSinceMs(snapshot, read, [activeLabel, confirmedDownLabel, agentLabel, toldLabel], now());
     if (changedMs !== undefined) deps.meter.changed(changedMs);
     snapshot = read;
     snapshotMs = now();

@@ -64,6 +64,8 @@ export interface Plan {
   frozen?: Frozen;
   /** The version of groups.yaml that this plan was made from. */
   config?: AllGroups['config'];
+  /** Who is told what happens. */
+  receivers?: AllGroups['receivers'];
 }
 
 /** At most this many members of a group are active at once; the rest wait in reserve. */
@@ -147,6 +149,7 @@ export function plan(
     ...(windows.windows.length > 0 ? { windows: windows.windows } : {}),
     ...(pause && frozen ? { pause, frozen } : {}),
     config: defined.config,
+    receivers: defined.receivers,
   };
 }
 
