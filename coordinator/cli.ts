@@ -4,6 +4,7 @@ import { version } from '../shared/version.ts';
 import { CliError, createClient, exitCode, refusalText } from './cli/client.ts';
 import { addConfigCommands } from './cli/config.ts';
 import { addConfirmDownCommand } from './cli/confirm-down.ts';
+import { addDoctorCommand } from './cli/doctor.ts';
 import { addDrainCommands } from './cli/drain.ts';
 import { addEventsCommand } from './cli/events.ts';
 import { addHistoryCommand } from './cli/history.ts';
@@ -25,6 +26,7 @@ const program = new Command('swarm-vip')
 addViews(program, client, paint);
 addDrainCommands(program, client);
 addConfigCommands(program, client, paint);
+addDoctorCommand(program, client, paint);
 addSwitchoverCommand(program, client);
 addConfirmDownCommand(program, client);
 addHistoryCommand(program, client, paint);

@@ -19,6 +19,7 @@ import { type AgentRecord, greeted, plansAlike, reported } from './core/agents.t
 import { assignmentOf } from './core/config-check.ts';
 import { type ConfigDiff, configDiff, knownInterfaces } from './core/config-diff.ts';
 import { confirmedDown, confirmedDownLabel } from './core/confirmed-down.ts';
+import { type DoctorInput, diagnose, type Finding } from './core/doctor.ts';
 import { problemEvent, roleEvent } from './core/events.ts';
 import type { HistoryDocument } from './core/history.ts';
 import { changedSinceMs } from './core/intent.ts';
@@ -83,6 +84,8 @@ export interface Coordinator {
   assignment(node: NodeId): readonly AssignedInstance[] | undefined;
   /** The same, were this groups.yaml in force and everything had settled. */
   preview(file: GroupsConfig, node: NodeId): readonly AssignedInstance[] | undefined;
+  /** What is commonly wrong. */
+  doctor(refused: DoctorInput['refused']): Finding[] | undefined;
   /** What this groups.yaml would change; without one, what is still to change as it is. */
   diff(file?: { name: string; text: string }): ConfigDiff | undefined;
 }
@@ -375,6 +378,12 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       const interfaces = knownInterfaces(records);
       if (!snapshot || !interfaces.has(node)) return undefined;
       return assignmentOf({ ...snapshot, configs: [file] }, node, interfaces).instances;
+    },
+    doctor(refused) {
+      const found = statusNow();
+      return (
+        found && snapshot && diagnose({ status: found, snapshot, agents: records, refused, nowMs: now() })
+      );
     },
     diff: (file) => snapshot && configDiff(snapshot, records, file, now()),
 

@@ -73,7 +73,7 @@ async function main(): Promise<void> {
   });
   const httpPort = config.httpListen.port;
   const scraping = metricsRoutes({ coordinator, metrics, meter, httpPort, now: Date.now });
-  const pages = createPages({ coordinator, scraping, httpPort, now: Date.now });
+  const pages = createPages({ coordinator, scraping, refused: refusals.counts, httpPort, now: Date.now });
   const doors = createDoors({
     agents: server,
     agentListen: config.agentListen,

@@ -38,6 +38,8 @@ export function createPaint(enabled: boolean): Paint {
       WARNING: yellow,
       warning: yellow,
       solved: green,
+      ok: green,
+      unknown: cyan,
       '+': green,
       '-': red,
       '~': yellow,
