@@ -196,8 +196,8 @@ export function createNotifier(deps: NotifierDeps): Notifier {
   return {
     async look() {
       const receivers = deps.receivers();
-      const status = deps.status();
-      if (receivers.length === 0 || !status) {
+      const status = receivers.length === 0 ? undefined : deps.status();
+      if (!status) {
         // Whoever is named later is told of what happens from then on.
         noticed = undefined;
         lines.clear();

@@ -127,14 +127,17 @@ export function noticeOf({ group, atMs, from, to, reason, cause }: Switch): Noti
   };
 }
 
-/** Two coordinators see a condition begin within a second or two of each other: their minute is the same, mostly. */
+/**
+ * Two coordinators see a condition begin within a second of each other, so that they mostly agree on its id; the same
+ * condition begins again, and is told, after `endedMs` at the earliest, so that never has the id of before.
+ */
 function conditionNotice(
   condition: Condition,
   phase: 'began' | 'ended',
   atMs: number,
   sinceMs: number,
 ): Notice {
-  const id = `${condition.kind}-${hash(condition.key)}-${phase}-${Math.round(atMs / 60_000)}`;
+  const id = `${condition.kind}-${hash(condition.key)}-${phase}-${Math.floor(atMs / endedMs)}`;
   return { ...condition, id, phase, atMs, sinceMs };
 }
 
