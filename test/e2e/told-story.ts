@@ -38,7 +38,9 @@ export async function everybodyIsTold(
             Date.parse(each.at) === atMs,
         ),
     );
-  await until('every take-over to be told', () => missing().length === 0 || undefined, wait);
+  await until('every take-over to be told', () => missing().length === 0 || undefined, wait).catch(
+    (error: unknown) => assert.fail(`${error}: ${JSON.stringify({ missing: missing(), told: hooks() })}`),
+  );
   assert.ok(switches.length >= 4, stdout);
   const said = (event: string, phase: string, group: string | null) =>
     hooks().some((each) => each.event === event && each.phase === phase && each.group === group);
