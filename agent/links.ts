@@ -17,7 +17,7 @@ export interface LinksDeps {
   readonly config: AgentConfig;
   readonly log: Log;
   readonly store: StateStore;
-  readonly hello: Hello;
+  readonly hello: () => Hello;
   readonly random: () => number;
   /** False: refused as older than what is known. */
   readonly onAssignment: (assignment: Assignment) => boolean;

@@ -37,7 +37,7 @@ const now = () => performance.now();
 
 async function main(): Promise<void> {
   const config = configOrExit();
-  const log = createLog('agent', config.logLevel).child({ node: config.nodeId });
+  const log = createLog('agent', config.logLevel).child({ node: config.nodeId, hostname: config.hostname });
   endOnBug(log);
   mkdirSync(config.paths.runDir, { recursive: true, mode: 0o700 });
   beat(config.paths.heartbeat);
@@ -111,7 +111,7 @@ async function main(): Promise<void> {
     config,
     log,
     store,
-    hello: helloFrame(config, keepalivedVersion),
+    hello: () => helloFrame(config, keepalivedVersion),
     random: Math.random,
     // Whoever leaves takes no more orders: the next life is told again.
     onAssignment: (assignment) => leaving || applier.receive(assignment),
@@ -220,6 +220,7 @@ function helloFrame(config: AgentConfig, keepalivedVersion: string): Hello {
     hostname: config.hostname,
     agentVersion: version,
     keepalivedVersion,
+    clockMs: Date.now(),
   };
 }
 

@@ -68,13 +68,15 @@ const RenderRequest = v.object({
   file: v.optional(CheckRequest),
 });
 
+const DiffRequest = v.object({ file: v.optional(CheckRequest) });
+
 /** Answer to both: what was found, and whether the labels were written. */
 export interface DrainAnswer extends DrainPlan {
   written: boolean;
 }
 
 export interface ActionDeps {
-  coordinator: Pick<Coordinator, 'status' | 'snapshot' | 'look' | 'assignment' | 'preview'>;
+  coordinator: Pick<Coordinator, 'status' | 'snapshot' | 'look' | 'assignment' | 'preview' | 'diff'>;
   swarm: Pick<Swarm, 'setLabel'>;
   log: Log;
   now(): number;
@@ -229,6 +231,11 @@ export function createActions({ coordinator, swarm, log, now }: ActionDeps): Act
       if (!seen) return unreadable;
       const check = checkConfig(text, name, seen.snapshot);
       return json(200, { ...check, groups: redacted(check.groups) });
+    }),
+    '/api/v1/config/diff': validated(DiffRequest, async ({ file }) => {
+      const seen = await look();
+      const diff = seen && coordinator.diff(file);
+      return diff ? json(200, { apiVersion: 'swarm-vip/v1', kind: 'ConfigDiff', ...diff }) : unreadable;
     }),
     '/api/v1/config/render': validated(RenderRequest, async ({ node, file }) => {
       const seen = await look();

@@ -17,7 +17,9 @@ import { type AgentNodes, agentNodes } from './core/agent-nodes.ts';
 import { agentLabel } from './core/agent-service.ts';
 import { type AgentRecord, greeted, plansAlike, reported } from './core/agents.ts';
 import { assignmentOf } from './core/config-check.ts';
+import { type ConfigDiff, configDiff, knownInterfaces } from './core/config-diff.ts';
 import { confirmedDown, confirmedDownLabel } from './core/confirmed-down.ts';
+import { type DoctorInput, diagnose, type Finding } from './core/doctor.ts';
 import { problemEvent, roleEvent } from './core/events.ts';
 import type { HistoryDocument } from './core/history.ts';
 import { changedSinceMs } from './core/intent.ts';
@@ -26,6 +28,7 @@ import type { Refusal } from './core/refusal.ts';
 import { activeCoordinator, ownsPorts, type Self } from './core/roles.ts';
 import { type GroupsConfig, managerAddresses, nodeName, type Snapshot } from './core/snapshot.ts';
 import { type NodeRef, type Status, status } from './core/status.ts';
+import { toldLabel } from './core/told.ts';
 import { createDispatch, holdRepeatMs } from './dispatch.ts';
 import { createEventLog, type EventLog } from './event-log.ts';
 import { activeLabel, type Swarm } from './io/swarm.ts';
@@ -81,6 +84,10 @@ export interface Coordinator {
   assignment(node: NodeId): readonly AssignedInstance[] | undefined;
   /** The same, were this groups.yaml in force and everything had settled. */
   preview(file: GroupsConfig, node: NodeId): readonly AssignedInstance[] | undefined;
+  /** What is commonly wrong. */
+  doctor(refused: DoctorInput['refused']): Finding[] | undefined;
+  /** What this groups.yaml would change; without one, what is still to change as it is. */
+  diff(file?: { name: string; text: string }): ConfigDiff | undefined;
 }
 
 /** A timer holds 2^31 ms; times that a plan waits for may be further away. */
@@ -102,7 +109,13 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   const taskReader = createTaskReader({ swarm, send: deps.send, log, now });
   /** The task that those who ask this coordinator for events are to follow. */
   let following: string | undefined;
-  const past = createPast(events);
+  const past = createPast({
+    ...{ events, log },
+    isActive: () => claim.role() === 'active',
+    basePriority: (node, name) =>
+      current.groups.find(({ group }) => group.name === name)?.members.find((member) => member.node === node)
+        ?.priority,
+  });
   const dispatch = createDispatch({ ...deps, refOf, events });
   const claim = createClaim({
     ...{ identity, swarm, listens, take, log, now },
@@ -250,7 +263,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   function take(read: Snapshot): void {
     if (hostnames(read) !== (snapshot && hostnames(snapshot))) past.outdate();
     const changedMs =
-      snapshot && changedSinceMs(snapshot, read, [activeLabel, confirmedDownLabel, agentLabel], now());
+      snapshot &&
+      changedSinceMs(snapshot, read, [activeLabel, confirmedDownLabel, agentLabel, toldLabel], now());
     if (changedMs !== undefined) deps.meter.changed(changedMs);
     snapshot = read;
     snapshotMs = now();
@@ -361,12 +375,17 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     events,
     assignment: (node) => current.assignments.get(node),
     preview(file, node) {
-      const interfaces = new Map(
-        [...records].flatMap(([id, { report }]) => (report ? [[id, report.interfaces]] : [])),
-      );
+      const interfaces = knownInterfaces(records);
       if (!snapshot || !interfaces.has(node)) return undefined;
       return assignmentOf({ ...snapshot, configs: [file] }, node, interfaces).instances;
     },
+    doctor(refused) {
+      const found = statusNow();
+      return (
+        found && snapshot && diagnose({ status: found, snapshot, agents: records, refused, nowMs: now() })
+      );
+    },
+    diff: (file) => snapshot && configDiff(snapshot, records, file, now()),
 
     status: statusNow,
   };

@@ -10,6 +10,7 @@ import { createActions } from './actions.ts';
 import { type Config, readConfig } from './config.ts';
 import { type Coordinator, createCoordinator } from './coordinator.ts';
 import { ourServices, readServices, roleLabel } from './core/swarm-services.ts';
+import { toldLabel } from './core/told.ts';
 import { createAgentServer } from './io/agent-server.ts';
 import { createSteward } from './io/agent-steward.ts';
 import { createDoors } from './io/doors.ts';
@@ -18,9 +19,11 @@ import { createKeyRing } from './io/key-ring.ts';
 import { startLookLoop } from './io/look-loop.ts';
 import { createMetrics } from './io/metrics.ts';
 import { readOwnContainer } from './io/own-container.ts';
+import { createDelivery } from './io/receivers.ts';
 import { relayed } from './io/relay.ts';
 import { createSwarm, type Swarm } from './io/swarm.ts';
 import { createMigrateAction } from './migrate.ts';
+import { createNotifier, startNotifying } from './notifier.ts';
 import { createPages } from './pages.ts';
 import { createRefusals } from './refusals.ts';
 import { createRolloutMeter } from './rollout-meter.ts';
@@ -44,7 +47,7 @@ async function main(): Promise<void> {
   const keys = createKeyRing(config.keys, Date.now);
 
   const refusals = createRefusals(log, Date.now);
-  const metrics = createMetrics(version, refusals.counts);
+  const metrics = createMetrics(version, refusals.counts, () => notifier.counts());
   const meter = createRolloutMeter(metrics.applied);
 
   const server = createAgentServer(
@@ -70,7 +73,7 @@ async function main(): Promise<void> {
   });
   const httpPort = config.httpListen.port;
   const scraping = metricsRoutes({ coordinator, metrics, meter, httpPort, now: Date.now });
-  const pages = createPages({ coordinator, scraping, httpPort, now: Date.now });
+  const pages = createPages({ coordinator, scraping, refused: refusals.counts, httpPort, now: Date.now });
   const doors = createDoors({
     agents: server,
     agentListen: config.agentListen,
@@ -83,6 +86,17 @@ async function main(): Promise<void> {
     ...createActions({ coordinator, swarm, log, now: Date.now }),
     ...createMigrateAction({ coordinator, swarm, log }),
   };
+  const notifier = createNotifier({
+    status: coordinator.status,
+    history: coordinator.history,
+    receivers: () => coordinator.plan().receivers ?? [],
+    isActive: coordinator.isActive,
+    told: () => coordinator.snapshot()?.nodes.flatMap(({ labels }) => labels[toldLabel] ?? []) ?? [],
+    save: (text) => swarm.setLabel(self, toldLabel, text),
+    delivery: createDelivery(),
+    ...{ log, now: Date.now, random: Math.random },
+  });
+  const notifying = startNotifying(notifier, log);
   const steward = createSteward({ docker, swarm, keys: derived ? keys : undefined, log });
 
   const [localPages, localActions] = relayed(
@@ -117,7 +131,7 @@ async function main(): Promise<void> {
         coordinator.isActive() && !coordinator.plan().pause
           ? await steward.tend(coordinator.snapshot() ?? fail('no snapshot'), coordinator.agentNodes())
           : [];
-      coordinator.setOwnProblems([...doors.problems(), ...untended]);
+      coordinator.setOwnProblems([...doors.problems(), ...untended, ...notifier.problems()]);
     } catch (error) {
       log.warn({ event: 'look-unfinished', error: String(error) }, 'not all could be done; tries again');
     }
@@ -133,6 +147,7 @@ async function main(): Promise<void> {
     stop.abort();
     looks.stop();
     tasks.stop();
+    notifying.stop();
     clearTimeout(retry);
     if (derived && service !== undefined && (await isLast(docker, service, coordinator, log))) {
       await coordinator.release(releaseMs);

@@ -1,5 +1,7 @@
-// What agents have told of their past, and the one history made of it.
+// What agents have told of their past, and the one history made of it. News are told as events, and logged.
+import type { Log } from '../shared/io/log.ts';
 import type { StateTransition } from '../shared/protocol.ts';
+import { transitionFields } from '../shared/transition-words.ts';
 import type { NodeId } from '../shared/words.ts';
 import type { AgentRecord } from './core/agents.ts';
 import { transitionEvent } from './core/events.ts';
@@ -17,7 +19,16 @@ export interface Past {
   document(snapshot: Snapshot, records: ReadonlyMap<NodeId, AgentRecord>): HistoryDocument;
 }
 
-export function createPast(events: Pick<EventLog, 'tell'>): Past {
+export interface PastDeps {
+  events: Pick<EventLog, 'tell'>;
+  log: Log;
+  /** Every coordinator hears of everything; the active one says it. */
+  isActive(): boolean;
+  /** As planned, before checks and orders. */
+  basePriority(node: NodeId, group: string): number | undefined;
+}
+
+export function createPast({ events, log, isActive, basePriority }: PastDeps): Past {
   const past = new Map<NodeId, readonly StateTransition[]>();
   /** Made from `past`, host names and addresses; dropped when one of them may have changed. */
   let told: HistoryDocument | undefined;
@@ -27,8 +38,13 @@ export function createPast(events: Pick<EventLog, 'tell'>): Past {
       const heard = new Set(known?.map(({ seq }) => seq));
       past.set(ref.node, merged(known ?? [], transitions));
       told = undefined;
-      for (const entry of transitions.filter(({ seq }) => !heard.has(seq)))
-        events.tell(transitionEvent({ ...entry, ...ref }), known === undefined);
+      const level = isActive() ? 'info' : 'debug';
+      for (const entry of transitions.filter(({ seq }) => !heard.has(seq))) {
+        const recalled = known === undefined;
+        events.tell(transitionEvent({ ...entry, ...ref }), recalled);
+        const fields = transitionFields(entry, basePriority(ref.node, entry.group));
+        if (!recalled) log[level]({ ...fields, node: ref.hostname, id: ref.node }, 'VRRP state');
+      }
     },
     forget(node) {
       past.delete(node);

@@ -218,6 +218,8 @@ export const Hello = v.object({
   hostname: Hostname,
   agentVersion: shortText,
   keepalivedVersion: shortText,
+  /** Unix milliseconds by the node's clock as it says this. Absent: an older agent. */
+  clockMs: v.optional(count),
 });
 export type Hello = v.InferOutput<typeof Hello>;
 

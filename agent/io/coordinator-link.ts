@@ -31,7 +31,8 @@ export interface LinkDeps {
   readonly key: Buffer;
   /** Null: none is asked for. */
   readonly coordinatorKey: KeyObject | null;
-  readonly hello: Hello;
+  /** Said anew on each connection. */
+  readonly hello: () => Hello;
   readonly random: () => number;
   readonly onWelcome: (welcome: Welcome) => void;
   readonly onAssignment: (assignment: Assignment) => void;
@@ -73,7 +74,7 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
 
   const options: ClientOptions & Pick<ConnectionOptions, 'pskCallback'> = {
     ...pskTlsOptions,
-    pskCallback: () => ({ psk: deps.key, identity: pskIdentity(hello.node, deps.key) }),
+    pskCallback: () => ({ psk: deps.key, identity: pskIdentity(hello().node, deps.key) }),
     // There is no certificate, hence no complaint about it: the key is the proof of identity.
     checkServerIdentity: () => false,
     maxPayload: maxFrameBytes,
@@ -109,7 +110,7 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
     current.on('pong', hear).on('ping', hear);
     current.on('open', () => {
       hear();
-      current.send(JSON.stringify(hello));
+      current.send(JSON.stringify(hello()));
     });
     current.on('message', (data, binary) => {
       hear();

@@ -10,9 +10,11 @@ import {
   type Shown,
   type StreamLine,
 } from '../core/events.ts';
+import type { Paint } from '../io/paint.ts';
 import { CliError, exitCode } from './client.ts';
 import { readEventLines } from './event-lines.ts';
-import { duration, type Output, outputOption } from './options.ts';
+import { duration } from './options.ts';
+import { documentText, isDocument, type Output, outputOption } from './output.ts';
 
 interface EventsOptions {
   follow?: boolean;
@@ -26,7 +28,7 @@ const overlapMs = 60_000;
 const retryMs = 500;
 const longestRetryMs = 5_000;
 
-export function addEventsCommand(program: Command, socketPath: string): void {
+export function addEventsCommand(program: Command, socketPath: string, paint: Paint): void {
   program
     .command('events')
     .description('show changes of state, orders and problems; JSON comes as a line each')
@@ -34,16 +36,22 @@ export function addEventsCommand(program: Command, socketPath: string): void {
     .option('-f, --follow', 'go on as things happen, also over a change of the active coordinator')
     .option('--since <duration>', 'begin so long ago; 1h unless following', duration)
     .addOption(outputOption())
-    .action((group: string | undefined, options: EventsOptions) => events(socketPath, group, options));
+    .action((group: string | undefined, options: EventsOptions) => events(socketPath, group, options, paint));
 }
 
-async function events(socketPath: string, group: string | undefined, options: EventsOptions): Promise<void> {
+async function events(
+  socketPath: string,
+  group: string | undefined,
+  { output, ...options }: EventsOptions,
+  paint: Paint,
+): Promise<void> {
   // The reader has had enough: `swarm-vip events -f | head`.
   process.stdout.on('error', () => process.exit(exitCode.ok));
   const print = (event: LiveEvent) => {
     if (group !== undefined && !concerns(event, group)) return;
-    const document = { apiVersion: 'swarm-vip/v1', kind: 'Event', ...event };
-    process.stdout.write(`${options.output === 'json' ? JSON.stringify(document) : eventText(event)}\n`);
+    process.stdout.write(
+      isDocument(output) ? documentText(output, 'Event', event, true) : `${eventText(event, paint)}\n`,
+    );
   };
   const back = options.since ?? (options.follow ? 0 : defaultSinceMs);
   let sinceMs = Date.now() - back;

@@ -5,7 +5,8 @@ import type { MigrationStep } from '../core/leftovers.ts';
 import type { Status } from '../core/status.ts';
 import type { MigrateAnswer } from '../migrate.ts';
 import { CliError, type Client, exitCode, refusalText } from './client.ts';
-import { confirmed, duration, type Output, outputOption } from './options.ts';
+import { confirmed, duration } from './options.ts';
+import { type Output, outputOption, writeDocument } from './output.ts';
 import { watchUntil } from './watch.ts';
 
 interface MigrateOptions {
@@ -48,12 +49,8 @@ async function migrate(client: Client, options: MigrateOptions): Promise<void> {
       done.push(await replace(client, step, last, options));
     }
   }
-  if (options.output === 'json') {
-    const { steps, unserved } = plan;
-    const document = { apiVersion: 'swarm-vip/v1', kind: 'Migration', steps, unserved, done };
-    process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
-    return;
-  }
+  const { steps, unserved } = plan;
+  if (writeDocument(options.output, 'Migration', { steps, unserved, done })) return;
   for (const { service, hostname, group, tookMs } of done) {
     process.stdout.write(
       `${service}: ${hostname} takes part in ${group} after ${(tookMs / 1000).toFixed(1)} s\n`,

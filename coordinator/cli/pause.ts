@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 import type { PauseAnswer } from '../pause-actions.ts';
 import { CliError, type Client, exitCode, refusalText } from './client.ts';
-import { duration, type Output, outputOption } from './options.ts';
+import { duration } from './options.ts';
+import { type Output, outputOption, writeDocument } from './output.ts';
 
 interface PauseOptions {
   for: number;
@@ -43,10 +44,7 @@ async function post(client: Client, path: string, body: unknown): Promise<PauseA
 }
 
 function show(answer: PauseAnswer, kind: 'Pause' | 'Resume', output: Output): void {
-  if (output === 'json') {
-    process.stdout.write(`${JSON.stringify({ apiVersion: 'swarm-vip/v1', kind, ...answer }, null, 2)}\n`);
-    return;
-  }
+  if (writeDocument(output, kind, answer)) return;
   const { pause, before, written } = answer;
   if (pause) {
     const verb = before ? 'stays paused' : 'paused';

@@ -10,6 +10,8 @@ export interface AgentRecord {
   seenMs: number;
   /** By group: when this agent was first and last heard to be MASTER without a break. */
   claims: ReadonlyMap<string, Claim>;
+  /** How far its clock was ahead of the coordinator's when it connected. */
+  clockAheadMs?: number;
 }
 
 export interface Claim {
@@ -26,6 +28,7 @@ export function greeted(previous: AgentRecord | undefined, hello: Hello, nowMs: 
     report: previous?.report,
     seenMs: nowMs,
     claims: previous?.claims ?? new Map(),
+    ...(hello.clockMs === undefined ? {} : { clockAheadMs: hello.clockMs - nowMs }),
   };
 }
 

@@ -2,7 +2,8 @@
 import type { Problem } from '../../shared/problem.ts';
 import { problemKey, problemText } from '../../shared/problem.ts';
 import type { AssignedInstance } from '../../shared/protocol.ts';
-import { causeWords, type NodeTransition } from './history.ts';
+import { reasonWords } from '../../shared/transition-words.ts';
+import type { NodeTransition } from './history.ts';
 import type { NodeRef } from './status.ts';
 
 interface Common {
@@ -49,8 +50,8 @@ export type LiveEvent = TransitionEvent | OrderEvent | ProblemEvent | RoleEvent;
 
 export function transitionEvent(entry: NodeTransition): TransitionEvent {
   const { node, hostname, group, from, to, priority, atMs, seq } = entry;
-  const why = [causeWords(entry), entry.order].filter(Boolean).join('; ');
   const key = `transition ${node} ${seq}`;
+  const why = reasonWords(entry);
   return { type: 'transition', key, atMs, node, hostname, group, from, to, priority, why };
 }
 
@@ -100,12 +101,19 @@ export function concerns(event: LiveEvent, group: string): boolean {
   return true;
 }
 
+/** How single words are to look. */
+interface Words {
+  state(text: string): string;
+  severity(text: string): string;
+}
+const plain: Words = { state: String, severity: String };
+
 /** One line for people. */
-export function eventText(event: LiveEvent): string {
+export function eventText(event: LiveEvent, words: Words = plain): string {
   const time = new Date(event.atMs).toISOString();
   switch (event.type) {
     case 'transition':
-      return `${time}  ${event.group}  ${event.hostname}  ${event.from} → ${event.to}  ${event.why}`;
+      return `${time}  ${event.group}  ${event.hostname}  ${words.state(event.from)} → ${words.state(event.to)}  ${event.why}`;
     case 'order': {
       const groups = event.groups.map(({ group, priority, standAside, transition, order }) =>
         [
@@ -118,9 +126,9 @@ export function eventText(event: LiveEvent): string {
       return `${time}  order ${event.epoch}.${event.counter}  ${event.hostname}  ${groups.join('; ') || 'nothing'}`;
     }
     case 'problem':
-      return `${time}  ${event.problem.severity}  ${problemText(event.problem)}`;
+      return `${time}  ${words.severity(event.problem.severity)}  ${problemText(event.problem)}`;
     case 'solved':
-      return `${time}  solved  ${event.problem.where}: ${event.problem.message}`;
+      return `${time}  ${words.severity('solved')}  ${event.problem.where}: ${event.problem.message}`;
     default:
       return `${time}  coordinator  ${event.hostname}  ${event.type}`;
   }

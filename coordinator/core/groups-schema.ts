@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { ServiceName } from '../../shared/checks.ts';
 import { GroupName } from '../../shared/words.ts';
 import { checkKeysAt, checkSchemas } from './checks-schema.ts';
+import { NotificationEntry, ways } from './notifications.ts';
 
 const text = (most: number) => v.pipe(v.string(), v.minLength(1), v.maxLength(most));
 const list = <T extends v.GenericSchema>(item: T, most: number) =>
@@ -187,6 +188,9 @@ export type Defaults = v.InferOutput<typeof Defaults>;
 export const GroupsFile = v.strictObject({
   defaults: v.optional(described(Defaults, 'For every group that does not say otherwise')),
   groups: described(v.record(GroupName, GroupEntry), 'Groups by name'),
+  notifications: v.optional(
+    described(v.record(GroupName, NotificationEntry), 'Who is told what happens, by name'),
+  ),
 });
 
 /** Known words of the design that this version cannot do. */
@@ -194,11 +198,11 @@ export const notYet: ReadonlySet<string> = new Set(['real_servers', 'routes', 'v
 
 /** The keys that may stand where a path leads, within a group or the defaults. */
 export function keysAt(
-  schema: typeof GroupEntry | typeof Defaults,
+  schema: typeof GroupEntry | typeof Defaults | typeof NotificationEntry,
   path: readonly (string | number)[],
 ): string[] {
   const [field] = path;
   if (field === 'checks' && path.length > 2) return checkKeysAt(path);
-  const inner = path.length < 2 ? undefined : { auth: Auth, garp: Garp, tiers: Tier }[String(field)];
+  const inner = path.length < 2 ? undefined : { auth: Auth, garp: Garp, tiers: Tier, ...ways }[String(field)];
   return Object.keys((inner ?? schema).entries);
 }

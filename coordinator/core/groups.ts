@@ -9,6 +9,7 @@ import { type ConfigInUse, groupsFromConfigs } from './groups-configs.ts';
 import { groupsFromServices } from './groups-env.ts';
 import { claimVmacName } from './groups-file-vrrp.ts';
 import { groupsFromLabels } from './groups-labels.ts';
+import { type Receiver, unknownGroups } from './notifications.ts';
 import type { Expression } from './placement.ts';
 import type { GroupField, Provenance } from './provenance.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -72,6 +73,8 @@ export interface Groups {
 export interface AllGroups extends Groups {
   /** The Docker config that groups come from; undefined when there is none. */
   config: ConfigInUse | undefined;
+  /** Who is told what happens. */
+  receivers: readonly Receiver[];
 }
 
 /** All groups of a snapshot, every name and every address once, in order of precedence. */
@@ -91,12 +94,15 @@ export function collectGroups(snapshot: Snapshot): AllGroups {
   const claimed = [...byName.values()]
     .flatMap((group) => claimAddresses(group, owners, problems))
     .map((group) => claimVmacName(group, vmacNames, problems));
+  const named = new Set([...file.named, ...labels.named, ...services.named]);
+  problems.push(...unknownGroups(file.receivers, named));
   const place = ({ name, origin }: Group) =>
     origin === 'file' ? file.listed.indexOf(name) : file.listed.length;
   return {
     config: file.config,
+    receivers: file.receivers,
     groups: claimed.sort((a, b) => place(a) - place(b)),
-    named: new Set([...file.named, ...labels.named, ...services.named]),
+    named,
     problems,
   };
 }

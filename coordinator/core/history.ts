@@ -1,6 +1,7 @@
 // What the agents remember → what happened to each group, told as an operator would: who held it, who came after, why.
 import type { StateTransition } from '../../shared/protocol.ts';
 import { historyLength } from '../../shared/protocol.ts';
+import { causeWords } from '../../shared/transition-words.ts';
 import type { NodeId } from '../../shared/words.ts';
 import type { AgentRecords } from './agents.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -168,43 +169,6 @@ function handOverCause(
 const agentStops = 'the agent stops';
 const wordsOf = (order: string): string =>
   order === agentStops ? 'stops: its agent was told to end' : order;
-
-/** For people: why an instance changed its state. */
-export function causeWords(
-  { cause, peer, detail, priority }: StateTransition,
-  names: ReadonlyMap<string, string> = new Map(),
-): string {
-  const other = peer ? (names.get(peer.address) ?? peer.address) : 'another member';
-  const theirs = peer?.priority === undefined ? '' : ` (${peer.priority} against ${priority})`;
-  switch (cause) {
-    case 'higher-priority':
-      return `${other} has the higher priority${theirs}${detail === undefined ? '' : `; ${detail}`}`;
-    case 'preempted':
-      return `${other} has the lower priority${theirs}`;
-    case 'resigned':
-      return 'the holder gave it up';
-    case 'silence':
-      return 'the holder was not heard any more';
-    case 'interface-down':
-      return `interface ${detail ?? '?'} went down`;
-    case 'address-removed':
-      return `somebody removed ${detail ?? 'an address'} from the interface`;
-    case 'held-back':
-      return detail ?? 'held back';
-    case 'crashed':
-      return 'keepalived ended by itself';
-    case 'stopped':
-      return 'keepalived stopped running it';
-    case 'started':
-      return 'keepalived began to run it';
-    case 'resumed':
-      return 'takes part again';
-    case 'unseen':
-      return 'happened while no agent watched';
-    case 'unknown':
-      return 'keepalived did not say why';
-  }
-}
 
 /** Address → host name. */
 function addressNames(agents: AgentRecords): Map<string, string> {

@@ -62,6 +62,7 @@ const nodeKeys = [
   'window',
   'confirmed-down',
   'active-since',
+  'notified',
   'agent',
   'role',
 ];

@@ -64,12 +64,19 @@ export interface Plan {
   frozen?: Frozen;
   /** The version of groups.yaml that this plan was made from. */
   config?: AllGroups['config'];
+  /** Who is told what happens. */
+  receivers?: AllGroups['receivers'];
 }
 
 /** At most this many members of a group are active at once; the rest wait in reserve. */
 export const maxActiveMembers = 16;
 
-export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
+export function plan(
+  snapshot: Snapshot,
+  agents: Agents,
+  nowMs: number,
+  vridsInUse: ReadonlyMap<string, number> = learntVrids(agents),
+): Plan {
   const interfaces = new Map<NodeId, readonly NetworkInterface[]>();
   for (const [node, { report }] of agents)
     if (report) interfaces.set(node, usableInterfaces(report.interfaces));
@@ -91,7 +98,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
   );
   const windows = applyWindows(snapshot, memberships.byGroup, agents, pause?.sinceMs ?? nowMs);
   problems.push(...windows.problems);
-  const vrids = allocateVrids(groups, learntVrids(agents));
+  const vrids = allocateVrids(groups, vridsInUse);
   problems.push(...memberships.problems, ...vrids.problems, ...leftoverProblems(snapshot, groups));
 
   const assignments = new Map<NodeId, AssignedInstance[]>();
@@ -142,6 +149,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
     ...(windows.windows.length > 0 ? { windows: windows.windows } : {}),
     ...(pause && frozen ? { pause, frozen } : {}),
     config: defined.config,
+    receivers: defined.receivers,
   };
 }
 
@@ -202,7 +210,8 @@ export function runningInstance(agents: Agents, node: NodeId, group: string): Ru
   return agents.get(node)?.report?.instances.find((instance) => instance.group === group);
 }
 
-function learntVrids(agents: Agents): Map<string, number> {
+/** By group: what agents run now. */
+export function learntVrids(agents: Agents): Map<string, number> {
   const learnt = new Map<string, number>();
   for (const node of [...agents.keys()].sort()) {
     for (const { group, vrid, state } of agents.get(node)?.report?.instances ?? []) {

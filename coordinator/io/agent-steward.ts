@@ -18,6 +18,7 @@ import {
 } from '../core/agent-service.ts';
 import { type AgentService, managerAddresses, nodeName, type Snapshot } from '../core/snapshot.ts';
 import { managedLabel } from '../core/swarm-services.ts';
+import { toldLabel } from '../core/told.ts';
 import { limit } from './engine.ts';
 import type { KeyRing } from './key-ring.ts';
 import { activeLabel, type Swarm } from './swarm.ts';
@@ -194,7 +195,7 @@ export function createSteward(deps: {
         v.object({ ID: v.string(), Spec: v.object({ Labels: v.nullish(v.record(v.string(), v.string())) }) }),
       );
       for (const { ID, Spec } of v.parse(Labelled, await docker.listNodes(limit()))) {
-        for (const key of [agentLabel, activeLabel]) {
+        for (const key of [agentLabel, activeLabel, toldLabel]) {
           if (Spec.Labels?.[key] === undefined) continue;
           await attempt(
             'label',

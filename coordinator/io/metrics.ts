@@ -5,6 +5,7 @@ import type { HandOverCount } from '../core/hand-over-count.ts';
 import { handOverCauses } from '../core/history.ts';
 import type { RefusalKind } from '../core/refusal.ts';
 import type { GroupStatus, Status } from '../core/status.ts';
+import type { NotificationCount } from '../notifier.ts';
 import type { RolloutMeter } from '../rollout-meter.ts';
 
 export interface CoordinatorMetrics {
@@ -16,6 +17,7 @@ export interface CoordinatorMetrics {
 export function createMetrics(
   version: string,
   refused: () => ReadonlyMap<RefusalKind, number>,
+  notified: () => ReadonlyMap<string, NotificationCount> = () => new Map(),
 ): CoordinatorMetrics {
   const registry = new Registry();
   const registers = [registry];
@@ -109,6 +111,29 @@ export function createMetrics(
     collect() {
       this.reset();
       for (const [kind, count] of refused()) this.inc({ kind }, count);
+    },
+  });
+
+  new Counter({
+    name: 'swarm_vip_notifications_total',
+    help: 'Notices told to receivers, attempts that failed, and notices that were refused or dropped.',
+    labelNames: ['receiver', 'result'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [receiver, count] of notified())
+        for (const result of ['delivered', 'failed', 'lost'] as const)
+          this.inc({ receiver, result }, count[result]);
+    },
+  });
+  new Gauge({
+    name: 'swarm_vip_notifications_pending',
+    help: 'Notices that wait for their receiver.',
+    labelNames: ['receiver'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [receiver, { pending }] of notified()) this.set({ receiver }, pending);
     },
   });
 

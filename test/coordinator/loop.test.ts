@@ -6,7 +6,8 @@ import pino from 'pino';
 import { createCoordinator } from '../../coordinator/coordinator.ts';
 import { plansAlike } from '../../coordinator/core/agents.ts';
 import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
-import type { CoordinatorFrame, RunningInstance } from '../../shared/protocol.ts';
+import type { CoordinatorFrame, RunningInstance, StateTransition } from '../../shared/protocol.ts';
+import type { GroupName } from '../../shared/words.ts';
 import { hello, id, member, plan, report, running, service, snapshot } from './world.ts';
 
 const swarm = snapshot([member(1), member(2)]);
@@ -109,6 +110,55 @@ describe('looks at Swarm', () => {
       true,
     ]);
     assert.equal(reads, 3);
+  });
+});
+
+describe('the log', () => {
+  it('of the active coordinator has one line for each change of state, with reason and priorities', async () => {
+    const lines: Record<string, unknown>[] = [];
+    const log = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line)) });
+    for (const self of [1, 2]) {
+      const coordinator = createCoordinator({
+        ...{ self: id(self), version: '1', now: () => 10_000, log },
+        swarm: {
+          snapshot: () => Promise.resolve(swarm),
+          tasks: () => Promise.resolve([]),
+          setLabel: () => Promise.resolve(7),
+        },
+        send: () => true,
+        connected: () => [],
+        disconnect: () => undefined,
+        meter: createRolloutMeter(() => undefined),
+      });
+      await coordinator.look();
+      coordinator.hello(hello(1));
+      coordinator.report(id(1), report(1));
+      await turn();
+      await turn();
+      const change: StateTransition = {
+        seq: 1,
+        atMs: 1_000,
+        group: 'web' as GroupName,
+        from: 'MASTER',
+        to: 'BACKUP',
+        priority: 219,
+        cause: 'higher-priority',
+        peer: { address: '10.0.0.12', priority: 249 },
+        detail: 'check up fails (-30)',
+      };
+      coordinator.remember(id(1), [{ ...change, seq: 0 }]);
+      coordinator.remember(id(1), [{ ...change, seq: 0 }, change]);
+      coordinator.remember(id(1), [change]);
+    }
+    const told = lines.filter(({ event }) => event === 'transition');
+    assert.equal(told.length, 1, 'what is remembered, what is known and what a standby hears is not said');
+    const [{ time: _t, level: _l, hostname: _h, pid: _p, ...line } = {}] = told;
+    assert.deepEqual(line, {
+      ...{ event: 'transition', group: 'web', node: 'host1', id: id(1), from: 'MASTER', to: 'BACKUP' },
+      reason: '10.0.0.12 has the higher priority (249 against 219); check up fails (-30)',
+      ...{ cause: 'higher-priority', priority: 219, basePriority: 249, peer: '10.0.0.12', peerPriority: 249 },
+      ...{ at: '1970-01-01T00:00:01.000Z', msg: 'VRRP state' },
+    });
   });
 });
 

@@ -59,7 +59,12 @@ async function outcome(port: number, known: typeof coordinators.publicKey | null
     link = createCoordinatorLink(
       { host: '127.0.0.1', port },
       {
-        ...{ log: pino({ level: 'silent' }), key: Buffer.from(key), coordinatorKey: known, hello },
+        ...{
+          log: pino({ level: 'silent' }),
+          key: Buffer.from(key),
+          coordinatorKey: known,
+          hello: () => hello,
+        },
         random: () => 0.1,
         onWelcome: () => undefined,
         onAssignment: () => resolve('assigned'),

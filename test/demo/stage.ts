@@ -1,7 +1,7 @@
 // Where steps are played: a three-node Swarm labelled as the README does it, and how to wait and act on it as an
 // operator does.
 import type { Status } from '../../coordinator/core/status.ts';
-import type { Lab } from '../lab/lab.ts';
+import type { Lab, LabDeploy } from '../lab/lab.ts';
 import { type RunResult, until } from '../lab/run.ts';
 
 export interface Stage {
@@ -131,9 +131,9 @@ export async function calm(stage: Stage): Promise<void> {
 }
 
 /** From nothing to the README's three nodes: node1 holds, the others are ready. `lab.down` takes it away. */
-export async function setUp(stage: Stage, env: Record<string, string> = {}): Promise<void> {
+export async function setUp(stage: Stage, deploy: Pick<LabDeploy, 'env' | 'stack'> = {}): Promise<void> {
   await stage.lab.up(stage.signal);
-  await stage.lab.deploy({ env }, stage.signal);
+  await stage.lab.deploy(deploy, stage.signal);
   await labelThree(stage.lab, stage.group);
   await calm(stage);
 }

@@ -1,17 +1,20 @@
 // What an operator does besides moving addresses, on a real Swarm: pause, maintenance windows, events, labels of services.
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LiveEvent } from '../../coordinator/core/events.ts';
 import type { Status } from '../../coordinator/core/status.ts';
+import { toldLabel } from '../../coordinator/core/told.ts';
 import { plannedBound } from '../demo/planned-steps.ts';
 import { cli, label, ready, settled, statusOf, three } from '../demo/stage.ts';
 import { observe } from '../demo/steps.ts';
-import { BASE_IMAGE } from '../lab/images.ts';
+import { BASE_IMAGE, PROJECT_ROOT } from '../lab/images.ts';
 import { judged } from '../lab/judge.ts';
 import { hostAddress } from '../lab/names.ts';
 import { type RunResult, until } from '../lab/run.ts';
 import { stageOf } from './on-stage.ts';
+import { createTold } from './told.ts';
+import { everybodyIsTold, noSecretIsSaid } from './told-story.ts';
 import { keepsBound } from './verdict.ts';
 
 const gatewayHost = 1;
@@ -19,8 +22,16 @@ const shopHost = 110;
 const clientHost = 200;
 
 describe('an operator of a real Swarm', { timeout: 10 * 60_000 }, () => {
-  const stage = stageOf('oper', ({ names }) => ({
-    ADDRESS_POOLS: [gatewayHost, shopHost, clientHost].map((host) => hostAddress(names, host)).join(' '),
+  const told = createTold();
+  after(() => told.end());
+  const stage = stageOf('oper', (lab) => ({
+    stack: ['compose.yaml', 'test/e2e/planted.yaml'].map((file) => `${PROJECT_ROOT}/${file}`),
+    env: {
+      ADDRESS_POOLS: [gatewayHost, shopHost, clientHost]
+        .map((host) => hostAddress(lab.names, host))
+        .join(' '),
+      ...told.plant(lab),
+    },
   }));
   const { lab, signal } = stage;
   const wait = { timeoutMs: 60_000, everyMs: 200, signal };
@@ -55,6 +66,24 @@ describe('an operator of a real Swarm', { timeout: 10 * 60_000 }, () => {
     return (await lab.docker(node, ['ps', '-q', '-f', filter])).stdout.trim().split('\n')[0] ?? '';
   };
   const connected = ({ agents }: Status) => agents.filter((each) => each.connected).length === three.length;
+
+  /** A version of groups.yaml with all receivers, in force. */
+  async function define(groups: object): Promise<void> {
+    const name = `groups-${Date.now()}`;
+    const create = ['config', 'create', '--label', 'swarm-vip.groups=yes', name, '-'];
+    await lab.docker(await lab.manager(), create, { input: told.text(lab, groups) });
+    await seen(`${name} to be in force`, ({ config }) => config?.name === name);
+  }
+  let definedMs = 0;
+  before(async () => {
+    told.listen(lab);
+    await define({});
+    // From this label on receivers are told; what was before is none of their business.
+    const begun = async () =>
+      (await docker('node', 'inspect', '-f', '{{json .Spec.Labels}}', ...three)).stdout.includes(toldLabel);
+    await until('receivers to be known', async () => (await begun()) || undefined, wait);
+    definedMs = Date.now();
+  });
 
   it('pauses: nothing changes, whoever becomes active, while two holders are still settled', async (t) => {
     await done('pause', '--for', '1h', '--reason', 'raft');
@@ -104,7 +133,7 @@ describe('an operator of a real Swarm', { timeout: 10 * 60_000 }, () => {
       ['node1'],
     );
     const third = during.groups[0]?.members.find(({ hostname }) => hostname === 'node3');
-    assert.deepEqual([third?.priority, third?.effectivePriority], [200, 230]);
+    assert.deepEqual([third?.priority, third?.effectivePriority], [200, 202]);
     assert.deepEqual(
       applied(during).filter(([node]) => node === 'node3'),
       applied(before).filter(([node]) => node === 'node3'),
@@ -257,4 +286,10 @@ describe('an operator of a real Swarm', { timeout: 10 * 60_000 }, () => {
     assert.match((await cli(lab, ['status'])).stdout, /window {2}node1 {2}next from .*UTC\): patches/);
     keepsBound(t, verdict);
   });
+
+  it('has told everybody of all of it, over two deaths of the active coordinator and refusals', (t) =>
+    everybodyIsTold({ lab, told, wait, seen, sinceMs: definedMs }, t));
+
+  it('says no secret anywhere: logs, status, history, events, metrics, pages, configs, labels, processes', (t) =>
+    noSecretIsSaid({ lab, told, seen, define }, t));
 });
