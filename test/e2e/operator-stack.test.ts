@@ -211,11 +211,10 @@ describe('the operator’s stack on a real Swarm', { timeout: 15 * 60_000 }, () 
   });
 
   it('replaces what the former operator left behind, node by node', async (t) => {
-    await Promise.all([
-      createLeftover(stage, 'production', 'node1', 110),
-      createLeftover(stage, 'production', 'node2', 100),
-    ]);
+    // Neither preempts: whoever comes first holds.
+    await createLeftover(stage, 'production', 'node1', 110);
     await held('production', ['node1']);
+    await createLeftover(stage, 'production', 'node2', 100);
     await stage.deploy('production', longPassword);
     await seen(
       'both leftovers, and who holds',
