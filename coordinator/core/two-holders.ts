@@ -33,26 +33,35 @@ interface Claimant {
 
 /**
  * A claim made before there were two proves nothing: a holder that lost power or network is still connected for seconds
- * (`silenceLimitMs`), with MASTER as its last word. Only those who have said it again since then count.
- * @returns when, if ever, to look again (Unix ms), and the conflict that has lasted long enough */
+ * (`silenceLimitMs`), with MASTER as its last word. Of any two only those count who have both said it again since then.
+ * @returns when, if ever, to look again (Unix ms), and the conflict that has lasted long enough
+ */
 export function findConflict(
   agents: Agents,
   group: string,
   nowMs: number,
 ): { conflict?: Conflict; againMs?: number } {
   const claimants = claimantsOf(agents, group);
-  if (claimants.length < 2) return {};
-  // The second newest claim began when there were two.
-  const [, second] = claimants.map(({ firstMs }) => firstMs).sort((a, b) => a - b);
-  const sinceMs = second ?? nowMs;
-  const dueMs = sinceMs + conflictMs;
-  if (nowMs < dueMs) return { againMs: dueMs };
-  const current = claimants.filter(({ lastMs }) => lastMs >= sinceMs + travelMs);
-  if (current.length < 2) return { againMs: nowMs + lookMs };
-  const [upper, ...lower] = current.sort(byRank).map(({ node }) => node);
-  if (upper === undefined) return {};
-  const observed = current.filter(({ running }) => !running).map(({ node }) => node);
-  return { conflict: { group, upper, lower: lower.filter((node) => !observed.includes(node)), observed } };
+  const current = new Set<Claimant>();
+  let againMs = Number.POSITIVE_INFINITY;
+  for (const [at, one] of claimants.entries()) {
+    for (const other of claimants.slice(at + 1)) {
+      const sinceMs = Math.max(one.firstMs, other.firstMs);
+      const dueMs = sinceMs + conflictMs;
+      const both = [one, other].every(({ lastMs }) => lastMs >= sinceMs + travelMs);
+      if (nowMs < dueMs) againMs = Math.min(againMs, dueMs);
+      else if (!both) againMs = Math.min(againMs, nowMs + lookMs);
+      else current.add(one).add(other);
+    }
+  }
+  const [upper, ...lower] = [...current].sort(byRank).map(({ node }) => node);
+  const again = Number.isFinite(againMs) ? { againMs } : {};
+  if (upper === undefined) return again;
+  const observed = [...current].filter(({ running }) => !running).map(({ node }) => node);
+  return {
+    conflict: { group, upper, lower: lower.filter((node) => !observed.includes(node)), observed },
+    ...again,
+  };
 }
 
 function claimantsOf(agents: Agents, group: string): Claimant[] {

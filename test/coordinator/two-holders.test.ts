@@ -65,6 +65,17 @@ describe('two holders', () => {
     assert.equal(asides(back), '- now -');
   });
 
+  it('are none after two that died one after the other, each before its successor held', () => {
+    const late = at(world({ 1: 0, 2: 5_000, 3: 11_000 }, {}, { 1: 4_700, 2: 10_700, 3: 11_020 }), 11_020);
+    assert.deepEqual([asides(late), problem(late), late.againMs], ['- - -', undefined, 11_120]);
+    const later = at(world({ 1: 0, 2: 5_000, 3: 11_000 }, {}, { 1: 4_700, 2: 10_700, 3: 12_500 }), 13_000);
+    assert.equal(asides(later), '- - -');
+  });
+
+  it('do not wait for a third one that comes later', () => {
+    assert.equal(asides(at(world({ 1: 0, 2: 5_000, 3: 6_990 }), 7_000)), '- now -');
+  });
+
   it('are three at times', () => {
     assert.equal(asides(at(world({ 1: 0, 2: 0, 3: 0 }), 60_000)), '- now now');
   });
