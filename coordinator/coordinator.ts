@@ -29,6 +29,7 @@ import { activeCoordinator, ownsPorts, type Self } from './core/roles.ts';
 import { type GroupsConfig, managerAddresses, nodeName, type Snapshot } from './core/snapshot.ts';
 import { type NodeRef, type Status, status } from './core/status.ts';
 import { toldLabel } from './core/told.ts';
+import { unheardNodes } from './core/unheard.ts';
 import { createDispatch, holdRepeatMs } from './dispatch.ts';
 import { createEventLog, type EventLog } from './event-log.ts';
 import { activeLabel, type Swarm } from './io/swarm.ts';
@@ -156,7 +157,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     const epoch = activeEpoch();
     if (epoch === undefined) return;
     const patienceMs = claim.patienceMs();
-    if (patienceMs > 0 && expectsAgents(snapshot)) {
+    const members = current.groups.flatMap((group) => group.members.map(({ node }) => node));
+    if (patienceMs > 0 && unheardNodes(snapshot, records, members).length > 0) {
       replanIn(patienceMs);
       return;
     }
@@ -174,15 +176,6 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
 
   /** Undefined while this coordinator is not the one to speak. */
   const activeEpoch = () => (claim.role() === 'active' ? claim.epoch() : undefined);
-
-  /** Whether a node that should have an agent, by its label and by Swarm, has not reported yet. */
-  function expectsAgents({ nodes }: Snapshot): boolean {
-    const labelled = new Set(current.groups.flatMap(({ members }) => members.map(({ node }) => node)));
-    return nodes.some(
-      ({ id, state, availability }) =>
-        labelled.has(id) && state === 'ready' && availability !== 'drain' && !records.get(id)?.report,
-    );
-  }
 
   /** Whether a member has no agent: then Swarm is asked why. */
   const misses = () =>

@@ -77,7 +77,8 @@ export function settledPlan(
       return [id, { connected: true, report: silentReport(interfaces) }];
     }),
   );
-  return plan(snapshot, agents, known.nowMs ?? 0, known.vrids);
+  const settled = known.vrids && { learnt: known.vrids, runBy: new Map(), unheard: [] };
+  return plan(snapshot, agents, known.nowMs ?? 0, settled);
 }
 
 /** An agent that has applied nothing yet. */

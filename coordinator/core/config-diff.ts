@@ -9,10 +9,11 @@ import {
   settledPlan,
 } from './config-check.ts';
 import { groupsFromConfigs } from './groups-configs.ts';
-import { type Agents, learntVrids } from './plan.ts';
+import type { Agents } from './plan.ts';
 import { redacted } from './redact.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { NodeRef } from './status.ts';
+import { learntVrids } from './vrid-use.ts';
 
 export interface ConfigDiff {
   /** What is compared with what, in words. */

@@ -23,6 +23,7 @@ import { nodeName, type Snapshot } from './snapshot.ts';
 import { type Conflict, conflictProblem, findConflict } from './two-holders.ts';
 import { unfitAddresses } from './unfit-addresses.ts';
 import { allocateVrids } from './vrid.ts';
+import { type VridUse, vridUse } from './vrid-use.ts';
 import { applyWindows, type PlannedWindow } from './windows.ts';
 
 /** What the coordinator knows of one agent. A report outlives its connection: the node may still hold an address. */
@@ -71,12 +72,8 @@ export interface Plan {
 /** At most this many members of a group are active at once; the rest wait in reserve. */
 export const maxActiveMembers = 16;
 
-export function plan(
-  snapshot: Snapshot,
-  agents: Agents,
-  nowMs: number,
-  vridsInUse: ReadonlyMap<string, number> = learntVrids(agents),
-): Plan {
+/** @param settledVrids in use, for a plan of what is to be once everything has settled; else as agents report */
+export function plan(snapshot: Snapshot, agents: Agents, nowMs: number, settledVrids?: VridUse): Plan {
   const interfaces = new Map<NodeId, readonly NetworkInterface[]>();
   for (const [node, { report }] of agents)
     if (report) interfaces.set(node, usableInterfaces(report.interfaces));
@@ -98,7 +95,9 @@ export function plan(
   );
   const windows = applyWindows(snapshot, memberships.byGroup, agents, pause?.sinceMs ?? nowMs);
   problems.push(...windows.problems);
-  const vrids = allocateVrids(groups, vridsInUse);
+  const known = possiblyRunning(snapshot, agents);
+  const labelled = [...memberships.byGroup.values()].flatMap((members) => members.map(({ node }) => node));
+  const vrids = allocateVrids(groups, settledVrids ?? vridUse(snapshot, agents, labelled, known));
   problems.push(...memberships.problems, ...vrids.problems, ...leftoverProblems(snapshot, groups));
 
   const assignments = new Map<NodeId, AssignedInstance[]>();
@@ -115,7 +114,7 @@ export function plan(
       vrid: vrid as Vrid,
       members,
       agents,
-      known: possiblyRunning(snapshot, agents),
+      known,
     });
     const { conflict, againMs } = findConflict(agents, group.name, nowMs);
     if (conflict) {
@@ -208,17 +207,6 @@ function prioritise(snapshot: Snapshot, group: Group, members: Member[], agents:
 /** What runs of a group on a node, if its agent is known to run it. */
 export function runningInstance(agents: Agents, node: NodeId, group: string): RunningInstance | undefined {
   return agents.get(node)?.report?.instances.find((instance) => instance.group === group);
-}
-
-/** By group: what agents run now. */
-export function learntVrids(agents: Agents): Map<string, number> {
-  const learnt = new Map<string, number>();
-  for (const node of [...agents.keys()].sort()) {
-    for (const { group, vrid, state } of agents.get(node)?.report?.instances ?? []) {
-      if (!learnt.has(group) || state === 'MASTER') learnt.set(group, vrid);
-    }
-  }
-  return learnt;
 }
 
 /** An address that a node has as its own is refused, unless the group serves it already: then it is only reported. */
