@@ -111,6 +111,11 @@ export const AssignedInstance = v.object({
    */
   peersConfirmed: v.boolean(),
   /**
+   * A member that is out of reach may be active and sends this node no adverts: to hear the holder is no proof, then,
+   * for this node would not hear the one that comes after him. A paused instance resumes by silence alone.
+   */
+  silenceOnly: v.optional(v.literal(true)),
+  /**
    * The operator wants this node to hold nothing. `relieved`: a holder lowers its priority and goes on until another
    * member has taken over; `now`: it stops at once, even if nobody does.
    */

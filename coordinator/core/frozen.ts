@@ -57,6 +57,7 @@ export function freeze(
         ...asAssigned(running),
         // A keepalived that is not ours is never heard: beside one, silence proves nothing.
         peersConfirmed: isListedByAll(agents, node, running) && !beside.has(running.group),
+        ...(isListedByAll(outOfReach(agents), node, running) ? {} : { silenceOnly: true }),
         transition: 'keep',
         ...orders[index]?.words,
       })),
@@ -92,12 +93,15 @@ const runningGroups = (agents: Agents): string[] =>
     ),
   ].sort();
 
+const outOfReach = (agents: Agents): Agents =>
+  new Map([...agents].filter(([node]) => !inReach(agents, node)));
+
 /**
  * As in the rollout (rule R1), by what runs: everybody who runs the group sends its adverts here, too. Also whoever is
  * out of reach, by its last report: it may hold one day, and would never be heard.
  */
-function isListedByAll(agents: Agents, node: NodeId, { group, source }: RunningInstance): boolean {
-  return [...agents].every(([other, { report }]) => {
+function isListedByAll(among: Agents, node: NodeId, { group, source }: RunningInstance): boolean {
+  return [...among].every(([other, { report }]) => {
     const theirs = report?.instances.find((each) => each.group === group);
     if (other === node || !theirs || theirs.transport === 'multicast') return true;
     return theirs.peers.some(({ address }) => address === source);

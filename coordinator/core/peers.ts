@@ -35,12 +35,6 @@ export function isUnaware({ group, agents }: RolloutInput, peer: NodeId, address
   return !running.peers.some((known) => known.address === address);
 }
 
-/** A member in reach holds. */
-export const isServed = (agents: Agents, group: string): boolean =>
-  [...agents.keys()].some(
-    (node) => inReach(agents, node) && runningInstance(agents, node, group)?.state === 'MASTER',
-  );
-
 /** Members to be, and nodes that run the group now or may do so out of reach; one address each, ordered by node id. */
 export function possiblyActive({ group, members, agents, known }: RolloutInput): Peer[] {
   const addresses = new Map<NodeId, string>();
