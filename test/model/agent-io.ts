@@ -99,7 +99,7 @@ export function ioOf(
     dumper: () => () =>
       new Promise((resolve) => time.afterAs(life, 5, () => resolve(machine.keepalived?.dump()))),
     readStates(onLine) {
-      for (const line of machine.takeFifo()) onLine(line);
+      for (const line of machine.takeFifo()) time.afterAs(life, 0.5, () => onLine(line));
       machine.ears = {
         life,
         line: () => undefined,

@@ -54,8 +54,9 @@ export class Router {
   config: RouterConfig;
   advertsReceived = 0;
   resignationsReceived = 0;
-  /** How often its state has changed. */
+  /** How often its state has changed, and when it did so last. */
   changes = 0;
+  sinceMs = 0;
   /** When the last advert of any priority came. */
   lastAdvertMs = Number.NEGATIVE_INFINITY;
   /** The last one said that its sender stops. */
@@ -90,7 +91,10 @@ export class Router {
 
   #enter(state: RouterState): void {
     this.#cancel();
-    if (state !== this.state) this.changes += 1;
+    if (state !== this.state) {
+      this.changes += 1;
+      this.sinceMs = this.#wire.now();
+    }
     this.state = state;
     this.#wire.say(`INSTANCE "${this.config.name}" ${state} ${this.effective}`);
     this.#wire.changed();

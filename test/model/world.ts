@@ -13,6 +13,7 @@ import { randomFrom, VirtualTime } from './virtual-time.ts';
 import type { Advert, Router } from './vrrp.ts';
 
 const managerCount = 3;
+const worstTroubleMs = 2000;
 
 export class World implements Surroundings {
   readonly time = new VirtualTime();
@@ -29,7 +30,8 @@ export class World implements Surroundings {
   readonly withoutQuorum = new Set<number>();
   /** How many adverts each machine's port still swallows. */
   readonly swallowed = new Map<number, number>();
-  troubleMs = 0;
+  #troubleMs = 0;
+  #troubledUntilMs = 0;
   groups: GroupSpec[] = [];
   readonly story: string[] = [];
   readonly #agents = new Map<Machine, Agent>();
@@ -59,6 +61,7 @@ export class World implements Surroundings {
       reachable: (machine, manager) => this.reachable(machine, manager),
       agentOf: (machine) => this.#agents.get(machine),
       trouble: () => this.troubleMs,
+      ordered: (machine, instances) => this.judge.ordered(machine, instances),
     });
   }
 
@@ -121,6 +124,21 @@ export class World implements Surroundings {
 
   tell(text: string): void {
     this.story.push(`${(this.time.nowMs / 1000).toFixed(3)} ${text}`);
+  }
+
+  /** How disturbed frames are: 0, or the longest delay in ms. */
+  get troubleMs(): number {
+    return this.#troubleMs;
+  }
+
+  set troubleMs(ms: number) {
+    if (ms < this.#troubleMs) this.#troubledUntilMs = this.time.nowMs + this.#troubleMs;
+    this.#troubleMs = ms;
+  }
+
+  /** How long a frame that arrives now may have been on its way, over and above the usual. */
+  get lateMs(): number {
+    return this.time.nowMs < this.#troubledUntilMs ? worstTroubleMs : this.#troubleMs;
   }
 
   // ── Surroundings ──
