@@ -156,7 +156,7 @@ describe('the log', () => {
     assert.deepEqual(line, {
       ...{ event: 'transition', group: 'web', node: 'host1', id: id(1), from: 'MASTER', to: 'BACKUP' },
       reason: '10.0.0.12 has the higher priority (249 against 219); check up fails (-30)',
-      ...{ cause: 'higher-priority', priority: 219, basePriority: 249, peer: '10.0.0.12', peerPriority: 249 },
+      ...{ cause: 'higher-priority', priority: 219, basePriority: 226, peer: '10.0.0.12', peerPriority: 249 },
       ...{ at: '1970-01-01T00:00:01.000Z', msg: 'VRRP state' },
     });
   });
