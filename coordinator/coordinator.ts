@@ -15,7 +15,7 @@ import type { NodeId } from '../shared/words.ts';
 import { createClaim } from './claim.ts';
 import { type AgentNodes, agentNodes } from './core/agent-nodes.ts';
 import { agentLabel } from './core/agent-service.ts';
-import { type AgentRecord, greeted, plansAlike, reported } from './core/agents.ts';
+import { type AgentRecord, greeted, plansAlike, reported, upheld } from './core/agents.ts';
 import { assignmentOf } from './core/config-check.ts';
 import { type ConfigDiff, configDiff, knownInterfaces } from './core/config-diff.ts';
 import { confirmedDown, confirmedDownLabel } from './core/confirmed-down.ts';
@@ -29,6 +29,7 @@ import { activeCoordinator, ownsPorts, type Self } from './core/roles.ts';
 import { type GroupsConfig, managerAddresses, nodeName, type Snapshot } from './core/snapshot.ts';
 import { type NodeRef, type Status, status } from './core/status.ts';
 import { toldLabel } from './core/told.ts';
+import { challengeMs } from './core/two-holders.ts';
 import { unheardNodes } from './core/unheard.ts';
 import { createDispatch, holdRepeatMs } from './dispatch.ts';
 import { createEventLog, type EventLog } from './event-log.ts';
@@ -102,7 +103,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   let snapshot: Snapshot | undefined;
   let snapshotMs = 0;
   let snapshotError: string | undefined;
-  let current: Plan = { assignments: new Map(), groups: [], problems: [] };
+  let current: Plan = { assignments: new Map(), groups: [], conflicts: [], problems: [] };
   const events = createEventLog();
   const logProblems = createProblemLog(log, (type, problem) =>
     events.tell(problemEvent(type, problem, now())),
@@ -153,6 +154,10 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   function replan(): void {
     if (!snapshot || released) return;
     current = plan(snapshot, records, now());
+    for (const { group, upper } of current.conflicts) {
+      const record = records.get(upper);
+      if (record) records.set(upper, upheld(record, group, now(), challengeMs));
+    }
     tellProblems();
     const epoch = activeEpoch();
     if (epoch === undefined) return;

@@ -56,6 +56,8 @@ export interface Plan {
   assignments: Map<NodeId, AssignedInstance[]>;
   groups: PlannedGroup[];
   problems: Problem[];
+  /** Who was told to step down, and for whom. */
+  conflicts: readonly Conflict[];
   /** When time alone may change the plan: Unix ms. */
   againMs?: number;
   /** Of each node with a label for one: that which is open, or the next; in order of time. */
@@ -104,6 +106,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number, settledV
   for (const [node, { connected, report }] of agents) if (connected && report) assignments.set(node, []);
 
   const planned: PlannedGroup[] = [];
+  const conflicts: Conflict[] = [];
   const looks: number[] = pause ? [] : [...windows.againMs];
   for (const group of groups) {
     const vrid = vrids.byGroup.get(group.name);
@@ -119,6 +122,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number, settledV
     const { conflict, againMs } = findConflict(agents, group.name, nowMs);
     if (conflict) {
       stepDown(step, conflict);
+      conflicts.push(conflict);
       problems.push(conflictProblem(snapshot, agents, conflict));
     }
     if (againMs !== undefined) looks.push(againMs);
@@ -143,6 +147,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number, settledV
   return {
     assignments,
     groups: planned,
+    conflicts,
     problems,
     ...(looks.length > 0 ? { againMs: Math.min(...looks) } : {}),
     ...(windows.windows.length > 0 ? { windows: windows.windows } : {}),

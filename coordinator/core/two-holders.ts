@@ -12,10 +12,12 @@ export const conflictMs = 1_000;
 const travelMs = 200;
 /** How soon to look again whether a member that claimed to hold before there were two still does. */
 const lookMs = 100;
+/** Who takes over so soon after another one had to step down does not hear the holder that went on. */
+export const challengeMs = 5_000;
 
 export interface Conflict {
   group: string;
-  /** Goes on: the highest of ours, or nothing of ours at all. */
+  /** Goes on: the highest of ours that others hear, or nothing of ours at all. */
   upper: NodeId;
   /** Are to step down. */
   lower: NodeId[];
@@ -29,6 +31,7 @@ interface Claimant {
   running: RunningInstance | undefined;
   firstMs: number;
   lastMs: number;
+  upheldMs?: number;
 }
 
 /**
@@ -54,7 +57,7 @@ export function findConflict(
       else current.add(one).add(other);
     }
   }
-  const [upper, ...lower] = [...current].sort(byRank).map(({ node }) => node);
+  const [upper, ...lower] = ranked([...current]).map(({ node }) => node);
   const again = Number.isFinite(againMs) ? { againMs } : {};
   if (upper === undefined) return again;
   const observed = [...current].filter(({ running }) => !running).map(({ node }) => node);
@@ -72,6 +75,19 @@ function claimantsOf(agents: Agents, group: string): Claimant[] {
     if (!connected || !claim || (running ?? seen)?.state !== 'MASTER') return [];
     return [{ node, running, ...claim }];
   });
+}
+
+/**
+ * The highest goes on, unless another one had to step down for it a moment ago and yet the next one took over: then it
+ * is the highest whom the others do not hear, and without this they would take turns beside it for good.
+ */
+function ranked(claimants: Claimant[]): Claimant[] {
+  const [first, ...others] = claimants.sort(byRank);
+  if (!first) return [];
+  const { running, upheldMs } = first;
+  const challenges = (other: Claimant) =>
+    upheldMs !== undefined && other.firstMs > upheldMs && other.firstMs - upheldMs < challengeMs;
+  return running && others.length > 0 && others.every(challenges) ? [...others, first] : [first, ...others];
 }
 
 /** What nobody may order goes on, so it ranks above everything of ours. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { AgentView } from '../../coordinator/core/plan.ts';
-import { conflictMs } from '../../coordinator/core/two-holders.ts';
+import { challengeMs, conflictMs } from '../../coordinator/core/two-holders.ts';
 import type { AssignedInstance, RunningInstance } from '../../shared/protocol.ts';
 import { connected, id, ip, member, plan, report, running, snapshot } from './world.ts';
 
@@ -74,6 +74,21 @@ describe('two holders', () => {
 
   it('do not wait for a third one that comes later', () => {
     assert.equal(asides(at(world({ 1: 0, 2: 5_000, 3: 6_990 }), 7_000)), '- now -');
+  });
+
+  it('end by the highest one’s stepping down when yet another takes over right after the first: it is not heard', () => {
+    const upheldMs = 5_000 + conflictMs;
+    const challenged = (firstMs: number) => {
+      const agents = world({ 1: 0, 3: firstMs });
+      const view = agents.get(id(1));
+      assert.ok(view);
+      agents.set(id(1), { ...view, claims: new Map([['web', { firstMs: 0, lastMs: 60_000, upheldMs }]]) });
+      return at(agents, firstMs + conflictMs);
+    };
+    const soon = challenged(upheldMs + 400);
+    assert.deepEqual([asides(soon), contested(soon)], ['now - -', '- - yes']);
+    assert.equal(asides(challenged(upheldMs + challengeMs)), '- - now', 'much later is another story');
+    assert.equal(asides(challenged(upheldMs - 400)), '- - now', 'the same conflict');
   });
 
   it('are three at times', () => {
