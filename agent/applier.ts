@@ -31,6 +31,8 @@ export interface Applier {
   /** Something outside the assignment may have changed what it renders to, or whether it is accepted. */
   reconsider(): void;
   rejected(): Report['rejected'];
+  /** How many assignments keepalived's test has refused. */
+  rejections(): number;
   /** An assignment of nothing that is carried out. */
   idle(): Generation | null;
 }
@@ -64,6 +66,7 @@ export function createApplier(deps: ApplierDeps): Applier {
   let newest: Generation = cached ?? { epoch: 0, counter: 0 };
   let desired: Assignment | undefined;
   let rejected: Report['rejected'] = null;
+  let rejections = 0;
   /** The newest one, when it has ended earlier lives of the agent. */
   let poison: Report['rejected'] = null;
   let working = false;
@@ -148,6 +151,7 @@ export function createApplier(deps: ApplierDeps): Applier {
     const reason = await testing;
     if (assignment !== desired) return;
     if (reason !== undefined) {
+      rejections += 1;
       rejected = { epoch, counter, reason: reason.slice(0, 2000) };
       log.error(
         { event: 'rejected', generation: { epoch, counter }, reason },
@@ -235,6 +239,7 @@ export function createApplier(deps: ApplierDeps): Applier {
       interfaces = names;
     },
     rejected: () => poison ?? rejected,
+    rejections: () => rejections,
     idle() {
       if (!desired || runnable(desired.instances).length > 0 || keeper.supervise().phase !== 'stopped')
         return null;

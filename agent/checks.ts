@@ -29,6 +29,7 @@ export interface Checks {
   keepOnly(groups: ReadonlySet<string>): void;
   verdict(group: string): Verdict;
   results(): ReadonlyMap<string, CheckResult[]>;
+  isRunning(group: string, check: string): boolean;
   stop(): void;
 }
 
@@ -49,6 +50,8 @@ export interface ChecksDeps {
 interface Running {
   check: Check;
   state: CheckState;
+  /** It is being asked right now. */
+  busy: boolean;
   stop: () => void;
 }
 
@@ -112,7 +115,9 @@ export function createChecks(deps: ChecksDeps): Checks {
       check.timing,
       async () => {
         const beganMs = now();
+        running.busy = true;
         const outcome = await probe();
+        running.busy = false;
         if (!stopped) settle(group, running, outcome, now() - beganMs);
       },
       deps,
@@ -131,7 +136,7 @@ export function createChecks(deps: ChecksDeps): Checks {
   const begin = (instance: AssignedInstance, check: Check, found: FoundFiles | undefined, known: boolean) => {
     const joining = found ? foundStatus(check, found, instance.priority) : 'unknown';
     const state = beginCheck(known ? 'up' : joining, wallNow());
-    return { check, state, stop: () => undefined };
+    return { check, state, busy: false, stop: () => undefined };
   };
 
   return {
@@ -174,6 +179,7 @@ export function createChecks(deps: ChecksDeps): Checks {
         ]),
       );
     },
+    isRunning: (group, check) => groups.get(group)?.get(check)?.busy ?? false,
     stop() {
       for (const [group, running] of groups) for (const each of running.values()) halt(group, each);
       groups.clear();

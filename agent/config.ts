@@ -1,6 +1,8 @@
 // The environment → a checked configuration. The only place that reads it; an error names variable, value, remedy.
+import type { KeyObject } from 'node:crypto';
 import { hostname } from 'node:os';
 import * as v from 'valibot';
+import { readPublicKey } from '../shared/io/coordinator-proof.ts';
 import {
   type Env,
   type ListenAddress,
@@ -51,6 +53,8 @@ export interface AgentConfig {
   readonly coordinators: readonly Endpoint[];
   readonly port: number;
   readonly key: Buffer;
+  /** Public half of the coordinators' own key. Null: whoever has `key` and answers on a manager's address is believed. */
+  readonly coordinatorKey: KeyObject | null;
   readonly metricsListen: ListenAddress;
   readonly logLevel: string;
   readonly paths: Paths;
@@ -103,6 +107,7 @@ export function readConfig(env: Env): AgentConfig {
     coordinators: coordinators.endpoints,
     port,
     key: readKey(env),
+    coordinatorKey: readCoordinatorKey(env),
     metricsListen: readListen(env, 'METRICS_LISTEN', 9165),
     logLevel: readLogLevel(env),
     paths: pathsOf(
@@ -121,6 +126,17 @@ export function readConfig(env: Env): AgentConfig {
     searchPath: env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
     notes: coordinators.notes,
   };
+}
+
+function readCoordinatorKey(env: Env): KeyObject | null {
+  const text = env['COORDINATOR_PUBLIC_KEY']?.trim() ?? '';
+  if (text === '') return null;
+  try {
+    return readPublicKey(text);
+  } catch (error) {
+    const remedy = 'Write what this prints: openssl pkey -in FILE -pubout -outform DER | base64';
+    throw new SettingError('COORDINATOR_PUBLIC_KEY', `"${text}" (${String(error)})`, remedy);
+  }
 }
 
 function readPort(env: Env): number {

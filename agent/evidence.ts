@@ -30,6 +30,7 @@ export interface EvidenceDeps {
 const evidenceKey = (i: AssignedInstance) =>
   JSON.stringify([
     agreementOf(i),
+    i.silenceOnly ?? false,
     i.peers.map((peer) => peer.address).sort(),
     addressesOnWire(i)
       .map((placed) => `${placed.address} ${placed.interface}`)

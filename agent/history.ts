@@ -1,7 +1,15 @@
 // What happened on this node, and why: kept on the volume, told to every manager. A new active coordinator knows the
 // past of all nodes from it.
 import * as v from 'valibot';
-import { type History, historyLength, StateTransition, type VrrpState } from '../shared/protocol.ts';
+import type { Log } from '../shared/io/log.ts';
+import {
+  type History,
+  historyLength,
+  type Instance,
+  StateTransition,
+  type VrrpState,
+} from '../shared/protocol.ts';
+import { transitionFields } from '../shared/transition-words.ts';
 import { GroupName } from '../shared/words.ts';
 import type { Clue, FoundClue } from './core/clue.ts';
 import { type Change, type Circumstances, explain, unseen } from './core/history.ts';
@@ -37,11 +45,12 @@ export interface HistoryKeeper {
 export interface HistoryDeps {
   readonly file: string;
   readonly store: StateStore;
+  readonly log: Log;
   readonly wallNow: () => number;
   /** Why the agent holds the group back right now, and what it was ordered. */
   readonly circumstances: (group: string) => Omit<Circumstances, 'clues'>;
-  /** Of its adverts, as keepalived runs it. */
-  readonly intervalMs: (group: string) => number | undefined;
+  /** As keepalived runs it. */
+  readonly running: (group: string) => Pick<Instance, 'intervalMs' | 'priority'> | undefined;
   readonly send: (text: string) => void;
 }
 
@@ -69,6 +78,7 @@ export function createHistory(deps: HistoryDeps): HistoryKeeper {
     };
     transitions = [...transitions, entry].slice(-historyLength);
     send([entry]);
+    deps.log.info(transitionFields(entry, deps.running(group)?.priority), 'VRRP state');
     saving ??= setTimeout(save, saveMs);
   };
 
@@ -85,7 +95,7 @@ export function createHistory(deps: HistoryDeps): HistoryKeeper {
       const circumstances = deps.circumstances(change.group);
       setTimeout(() => {
         const heard = clues.get(change.group) ?? [];
-        const intervalMs = deps.intervalMs(change.group) ?? clueLifeMs;
+        const intervalMs = deps.running(change.group)?.intervalMs ?? clueLifeMs;
         const fresh = heard.filter(({ clue, atMs }) => atMs >= change.atMs - lifeOf(clue, intervalMs));
         add(change, explain(change, { clues: fresh.map(({ clue }) => clue), ...circumstances }));
         // What came after it may explain the next change.

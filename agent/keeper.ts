@@ -53,9 +53,14 @@ export interface Keeper {
   /** keepalived takes part in VRRP, as far as is known. */
   isAlive(): boolean;
   dump(): Promise<Dump | undefined>;
+  /** The last one that was taken, for whatever reason: at most one resync old. Empty before the first. */
+  lastDump(): Dump;
+  /** What became of new configurations for a running keepalived. */
+  reloads(): { readonly applied: number; readonly failed: number };
 }
 
-const resyncPeriodMs = 30_000;
+/** Also how old the counters are that a scrape gets: no scrape asks keepalived itself. */
+const resyncPeriodMs = 15_000;
 
 export function createKeeper(deps: KeeperDeps): Keeper {
   const { io, log, problems, owned, macvlans, states, history, parts, pins, now } = deps;
@@ -74,7 +79,14 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     },
     onGone: () => dispatch({ kind: 'gone' }),
   });
-  const dump = io.dumper((signal) => daemon.signal(signal));
+  const takeDump = io.dumper((signal) => daemon.signal(signal));
+  let lastDump: Dump = [];
+  const dump = async () => {
+    const taken = await takeDump();
+    lastDump = taken ?? lastDump;
+    return taken;
+  };
+  const reloads = { applied: 0, failed: 0 };
   const gate = createReloadGate({
     dump,
     running: () => state.running?.instances ?? [],
@@ -93,6 +105,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
         { event: 'keepalived-phase', from: before.phase, to: state.phase, cause: event.kind },
         'keepalived',
       );
+      if (before.phase === 'reloading') reloads[state.phase === 'backing-off' ? 'failed' : 'applied'] += 1;
       if (state.phase === 'backing-off') history.crashed(states.current());
       if (state.phase === 'backing-off' || state.phase === 'stopped') states.keepOnly(new Set());
       if (state.phase === 'stopped') {
@@ -254,5 +267,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     supervise: () => state,
     isAlive,
     dump,
+    lastDump: () => lastDump,
+    reloads: () => reloads,
   };
 }

@@ -17,7 +17,7 @@ export interface LinksDeps {
   readonly config: AgentConfig;
   readonly log: Log;
   readonly store: StateStore;
-  readonly hello: Hello;
+  readonly hello: () => Hello;
   readonly random: () => number;
   /** False: refused as older than what is known. */
   readonly onAssignment: (assignment: Assignment) => boolean;
@@ -53,6 +53,7 @@ export function createLinks(deps: LinksDeps): Links {
     createCoordinatorLink(endpoint, {
       log,
       key: config.key,
+      coordinatorKey: config.coordinatorKey,
       hello: deps.hello,
       random: deps.random,
       onChange: deps.onChange,

@@ -13,7 +13,7 @@ import { version } from '../shared/version.ts';
 import { createApplier } from './applier.ts';
 import { type AgentConfig, readConfig } from './config.ts';
 import { visibleInterfaces } from './core/kernel.ts';
-import { buildReport } from './core/report.ts';
+import { buildReport, type ReportInput } from './core/report.ts';
 import { createHandOver } from './hand-over.ts';
 import { testConfig } from './io/config-test.ts';
 import { readKeepalivedVersion } from './io/keepalived-process.ts';
@@ -37,7 +37,7 @@ const now = () => performance.now();
 
 async function main(): Promise<void> {
   const config = configOrExit();
-  const log = createLog('agent', config.logLevel).child({ node: config.nodeId });
+  const log = createLog('agent', config.logLevel).child({ node: config.nodeId, hostname: config.hostname });
   endOnBug(log);
   mkdirSync(config.paths.runDir, { recursive: true, mode: 0o700 });
   beat(config.paths.heartbeat);
@@ -85,8 +85,8 @@ async function main(): Promise<void> {
     node.holding.look();
   };
 
-  const report = (): Report => {
-    const { phase, restarts, running } = keeper.supervise();
+  const reportOn = (running: ReportInput['running']): Report => {
+    const { phase, restarts } = keeper.supervise();
     return buildReport({
       interfaces: visibleInterfaces(kernel.current(), node.owned.all()),
       kernel: kernel.current(),
@@ -102,6 +102,7 @@ async function main(): Promise<void> {
       problems: problems.all(),
     });
   };
+  const report = () => reportOn(keeper.supervise().running);
   let leaving = false;
   const reporter = createReporter(report, (text) => links.send(text));
   events.onChange = reporter.changed;
@@ -110,7 +111,7 @@ async function main(): Promise<void> {
     config,
     log,
     store,
-    hello: helloFrame(config, keepalivedVersion),
+    hello: () => helloFrame(config, keepalivedVersion),
     random: Math.random,
     // Whoever leaves takes no more orders: the next life is told again.
     onAssignment: (assignment) => leaving || applier.receive(assignment),
@@ -124,18 +125,26 @@ async function main(): Promise<void> {
   // An adopted keepalived runs already; a cold start gives the coordinators a moment.
   const coldStart = setTimeout(applier.useCached, keeper.supervise().phase === 'stopped' ? coldStartMs : 0);
   const server = createHttpServer(
-    createPages({
-      report,
-      isUp: keeper.isAlive,
-      dump: keeper.dump,
-      links: links.status,
-      fifo: states.counters,
-      holding: node.holding.counters,
-      leases: node.leases.stats,
-      foreign: observer.foreign,
-      agentVersion: version,
-      keepalivedVersion,
-      now,
+    createPages(report, () => {
+      const { running, loading, wanted } = keeper.supervise();
+      return {
+        report: report(),
+        instances: reportOn(running ?? loading ?? wanted).instances,
+        up: keeper.isAlive(),
+        dump: keeper.lastDump(),
+        links: links.status(),
+        fifo: states.counters(),
+        holding: node.holding.counters(),
+        reloads: { ...keeper.reloads(), rejected: applier.rejections() },
+        standsAside: (group) =>
+          wanted?.instances.some((each) => each.group === group && each.standAside !== undefined) ?? false,
+        checking: node.checks.isRunning,
+        leaseSeconds: config.leaseSeconds,
+        leases: node.leases.stats(),
+        foreign: observer.foreign(),
+        agentVersion: version,
+        keepalivedVersion,
+      };
     }),
   );
   listenTcp(server, config.metricsListen).catch((error: unknown) => problems.set(notServed(error)));
@@ -211,6 +220,7 @@ function helloFrame(config: AgentConfig, keepalivedVersion: string): Hello {
     hostname: config.hostname,
     agentVersion: version,
     keepalivedVersion,
+    clockMs: Date.now(),
   };
 }
 

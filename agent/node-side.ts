@@ -88,14 +88,14 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
   const history = createHistory({
     file: paths.history,
     store,
+    log,
     wallNow,
     circumstances: (group) => ({
       pause: parts.current().get(group)?.detail,
       weighs: checks.verdict(group).weighs || undefined,
       order: parts.orderOf(group),
     }),
-    intervalMs: (group) =>
-      keeper.supervise().loading?.instances.find((each) => each.group === group)?.intervalMs,
+    running: (group) => keeper.supervise().loading?.instances.find((each) => each.group === group),
     send: (text) => events.send(text),
   });
   const onState = (change: Change, source: 'fifo' | 'dump') => {

@@ -1,7 +1,7 @@
 // Runs the part of every instance (core/part.ts): feeds it orders, evidence and what keepalived says; writes what
 // follows into the two track files that keepalived watches (io/track-file.ts). Never a reload.
 import type { Log } from '../shared/io/log.ts';
-import type { AssignedInstance, Generation, Pause, VrrpState } from '../shared/protocol.ts';
+import type { AssignedInstance, Generation, Pause, Peer, VrrpState } from '../shared/protocol.ts';
 import type { Checks } from './checks.ts';
 import { type FoundFiles, pauseOf, trackValues } from './core/checks-verdict.ts';
 import type { Order } from './core/history.ts';
@@ -73,6 +73,8 @@ export interface PartsDeps {
 
 interface Entry {
   instance: AssignedInstance;
+  /** Whose adverts keepalived takes (check_unicast_src): a new peer's only once it has been reloaded. */
+  heeded: readonly Peer[];
   part: Part;
   /** The lowest base priority that keepalived may be running with. */
   basePriority: number;
@@ -80,6 +82,12 @@ interface Entry {
   evidence: Evidence | undefined;
   timer: NodeJS.Timeout | undefined;
 }
+
+/** Whoever takes part by an advert that keepalived itself refuses becomes a second holder. */
+const witnessed = ({ instance, heeded }: Entry): AssignedInstance => ({
+  ...instance,
+  peers: instance.peers.filter(({ address }) => heeded.some((peer) => peer.address === address)),
+});
 
 export function createParts(deps: PartsDeps): Parts {
   const { files, checks, log, problems, now } = deps;
@@ -164,7 +172,7 @@ export function createParts(deps: PartsDeps): Parts {
   };
 
   const gather = (entry: Entry) =>
-    gatherEvidence(entry.instance, {
+    gatherEvidence(witnessed(entry), {
       probe: deps.probe,
       log,
       now,
@@ -178,6 +186,7 @@ export function createParts(deps: PartsDeps): Parts {
     checks.run(instance, found);
     const entry: Entry = {
       instance,
+      heeded: instance.peers,
       part,
       basePriority: instance.priority,
       sinceWallMs: deps.wallNow(),
@@ -219,7 +228,7 @@ export function createParts(deps: PartsDeps): Parts {
         entry.instance = instance;
         // Until the reload is done keepalived may add to either.
         entry.basePriority = Math.min(entry.basePriority, instance.priority);
-        entry.evidence?.update(instance);
+        entry.evidence?.update(witnessed(entry));
         checks.run(instance);
         feed(entry, { kind: 'terms', terms: termsOf(instance, generation) });
       }
@@ -228,10 +237,12 @@ export function createParts(deps: PartsDeps): Parts {
       const groups = new Set(instances.map((instance) => instance.group));
       forgetOthers(groups);
       checks.keepOnly(groups);
-      for (const { group, priority } of instances) {
+      for (const { group, priority, peers } of instances) {
         const entry = entries.get(group);
         if (!entry) continue;
         entry.basePriority = priority;
+        entry.heeded = peers;
+        entry.evidence?.update(witnessed(entry));
         write(entry);
       }
     },

@@ -42,7 +42,8 @@ export function createVrrpStates(deps: {
     states.set(name, { state: next, sinceMs: known?.state === next ? known.sinceMs : sinceMs, priority });
     if (known?.state !== next) {
       const change = { group: name, from: known?.state ?? 'INIT', to: next, priority };
-      log.info({ event: 'vrrp-state', ...change }, 'VRRP state');
+      // At once; the one line for people comes with the reason (history.ts).
+      log.debug({ event: 'vrrp-state', ...change }, 'VRRP state');
       deps.onState({ ...change, atMs: sinceMs }, source);
     }
     onChange();

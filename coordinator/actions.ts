@@ -15,6 +15,7 @@ import { redacted } from './core/redact.ts';
 import type { Snapshot } from './core/snapshot.ts';
 import type { GroupStatus, NodeRef, Status } from './core/status.ts';
 import type { Swarm } from './io/swarm.ts';
+import { PauseRequest, pause, ResumeRequest, refusedByPause, resume } from './pause-actions.ts';
 
 const names = v.pipe(
   v.array(v.pipe(v.string(), v.minLength(1), v.maxLength(255))),
@@ -67,13 +68,15 @@ const RenderRequest = v.object({
   file: v.optional(CheckRequest),
 });
 
+const DiffRequest = v.object({ file: v.optional(CheckRequest) });
+
 /** Answer to both: what was found, and whether the labels were written. */
 export interface DrainAnswer extends DrainPlan {
   written: boolean;
 }
 
 export interface ActionDeps {
-  coordinator: Pick<Coordinator, 'status' | 'snapshot' | 'look' | 'assignment' | 'preview'>;
+  coordinator: Pick<Coordinator, 'status' | 'snapshot' | 'look' | 'assignment' | 'preview' | 'diff'>;
   swarm: Pick<Swarm, 'setLabel'>;
   log: Log;
   now(): number;
@@ -127,6 +130,8 @@ export function createActions({ coordinator, swarm, log, now }: ActionDeps): Act
       return json(503, { error: 'Swarm cannot be read: is there a quorum of managers?' });
     const [snapshot, status] = [coordinator.snapshot(), coordinator.status()];
     if (!snapshot || !status) return json(503, { error: 'Swarm has not been read yet' });
+    const refusal = refusedByPause(status, request.dryRun);
+    if (refusal) return refusal;
     const plan = planDrain(snapshot, status, request.nodes);
     const answer = (code: number, written: boolean) => json(code, { ...plan, written } satisfies DrainAnswer);
     if (plan.unknown.length > 0) return answer(404, false);
@@ -146,7 +151,10 @@ export function createActions({ coordinator, swarm, log, now }: ActionDeps): Act
       return json(400, { error: `${v.getDotPath(issue) ?? 'request'}: ${issue.message}` });
     };
 
+  const pauses = { swarm, log, now, look, write, unreadable };
   return {
+    '/api/v1/pause': validated(PauseRequest, (request) => pause(request, pauses)),
+    '/api/v1/resume': validated(ResumeRequest, (request) => resume(request, pauses)),
     '/api/v1/drain': validated(DrainRequest, (request) => {
       const { reason, untilMs, force } = request;
       const text = drainText({ reason, untilMs, force });
@@ -167,6 +175,8 @@ export function createActions({ coordinator, swarm, log, now }: ActionDeps): Act
         const known = seen.status.groups.map(({ name }) => name).join(', ') || 'none';
         return json(404, { error: `${group} is no group; there are: ${known}` });
       }
+      const refusal = refusedByPause(seen.status, dryRun);
+      if (refusal) return refusal;
       const target = to === undefined ? undefined : candidate(seen.snapshot, found, to);
       if (target && 'refusal' in target) return target.refusal;
       const answer = { group, to: target ? { node: target.node, hostname: target.hostname } : null };
@@ -189,6 +199,8 @@ export function createActions({ coordinator, swarm, log, now }: ActionDeps): Act
       if (!seen) return unreadable;
       const found = findNode(seen.snapshot, name);
       if ('reason' in found) return json(404, { error: `${name} ${found.reason}` });
+      const refusal = refusedByPause(seen.status, dryRun);
+      if (refusal) return refusal;
       const node = seen.snapshot.nodes.find(({ id }) => id === found.node);
       const agent = seen.status.agents.find((each) => each.node === found.node);
       const hostname = node?.hostname ?? name;
@@ -219,6 +231,11 @@ export function createActions({ coordinator, swarm, log, now }: ActionDeps): Act
       if (!seen) return unreadable;
       const check = checkConfig(text, name, seen.snapshot);
       return json(200, { ...check, groups: redacted(check.groups) });
+    }),
+    '/api/v1/config/diff': validated(DiffRequest, async ({ file }) => {
+      const seen = await look();
+      const diff = seen && coordinator.diff(file);
+      return diff ? json(200, { apiVersion: 'swarm-vip/v1', kind: 'ConfigDiff', ...diff }) : unreadable;
     }),
     '/api/v1/config/render': validated(RenderRequest, async ({ node, file }) => {
       const seen = await look();

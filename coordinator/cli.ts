@@ -4,58 +4,35 @@ import { version } from '../shared/version.ts';
 import { CliError, createClient, exitCode, refusalText } from './cli/client.ts';
 import { addConfigCommands } from './cli/config.ts';
 import { addConfirmDownCommand } from './cli/confirm-down.ts';
+import { addDoctorCommand } from './cli/doctor.ts';
 import { addDrainCommands } from './cli/drain.ts';
+import { addEventsCommand } from './cli/events.ts';
 import { addHistoryCommand } from './cli/history.ts';
-import { type Output, outputOption } from './cli/options.ts';
+import { addMigrateCommand } from './cli/migrate.ts';
+import { addPauseCommands } from './cli/pause.ts';
 import { addSwitchoverCommand } from './cli/switchover.ts';
-import { readStatus } from './cli/watch.ts';
+import { addViews } from './cli/views.ts';
 import { socketPath } from './config.ts';
-import type { Status } from './core/status.ts';
-import { groupsTable, nodesTable, statusTable } from './io/status-table.ts';
+import { createPaint, wantsColour } from './io/paint.ts';
 
 const client = createClient(socketPath(process.env));
+const paint = createPaint(wantsColour(process.env, Boolean(process.stdout.isTTY)));
 const program = new Command('swarm-vip')
   .description('Highly available virtual IPs for Docker Swarm')
   .version(version)
   .exitOverride()
   .showHelpAfterError();
 
-/** A command that shows a part of the status. */
-function addView(
-  name: string,
-  description: string,
-  part: (status: Status) => unknown,
-  text: (status: Status) => string,
-) {
-  program
-    .command(name)
-    .description(description)
-    .addOption(outputOption())
-    .action(async ({ output }: { output: Output }) => {
-      const status = await readStatus(client);
-      process.stdout.write(output === 'json' ? `${JSON.stringify(part(status), null, 2)}\n` : text(status));
-      if (name === 'status') process.exitCode = status.verdict === 'OK' ? exitCode.ok : exitCode.degraded;
-    });
-}
-const apiVersion = 'swarm-vip/v1';
-addView('status', 'show everything; exit 6 when not all is well', (status) => status, statusTable);
-addView(
-  'groups',
-  'show groups and their holders',
-  ({ groups }) => ({ apiVersion, kind: 'Groups', groups }),
-  groupsTable,
-);
-addView(
-  'nodes',
-  'show nodes, their agents and what they hold',
-  ({ agents, groups }) => ({ apiVersion, kind: 'Nodes', agents, groups }),
-  nodesTable,
-);
+addViews(program, client, paint);
 addDrainCommands(program, client);
-addConfigCommands(program, client);
+addConfigCommands(program, client, paint);
+addDoctorCommand(program, client, paint);
 addSwitchoverCommand(program, client);
 addConfirmDownCommand(program, client);
-addHistoryCommand(program, client);
+addHistoryCommand(program, client, paint);
+addMigrateCommand(program, client);
+addPauseCommands(program, client);
+addEventsCommand(program, socketPath(process.env), paint);
 program
   .command('ping')
   .description('exit 0 when the coordinator answers and has read Swarm')

@@ -1,6 +1,7 @@
 // Composition root of the coordinator: makes the real dependencies and connects them.
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Actions, createHttpServer, json, listenTcp, listenUnix } from '../shared/io/http.ts';
+import type Docker from 'dockerode';
+import { createHttpServer, listenUnix, pageListener } from '../shared/io/http.ts';
 import { createLog, type Log } from '../shared/io/log.ts';
 import { SettingError } from '../shared/io/settings.ts';
 import { taskPeriodMs } from '../shared/protocol.ts';
@@ -8,53 +9,132 @@ import { version } from '../shared/version.ts';
 import { createActions } from './actions.ts';
 import { type Config, readConfig } from './config.ts';
 import { type Coordinator, createCoordinator } from './coordinator.ts';
+import { ourServices, readServices, roleLabel } from './core/swarm-services.ts';
+import { toldLabel } from './core/told.ts';
 import { createAgentServer } from './io/agent-server.ts';
+import { createSteward } from './io/agent-steward.ts';
+import { createDoors } from './io/doors.ts';
+import { createEngine, limit } from './io/engine.ts';
+import { createKeyRing } from './io/key-ring.ts';
 import { startLookLoop } from './io/look-loop.ts';
 import { createMetrics } from './io/metrics.ts';
-import { overviewRoutes } from './io/overview-routes.ts';
-import { createSwarm } from './io/swarm.ts';
+import { readOwnContainer } from './io/own-container.ts';
+import { createDelivery } from './io/receivers.ts';
+import { relayed } from './io/relay.ts';
+import { createSwarm, type Swarm } from './io/swarm.ts';
+import { createMigrateAction } from './migrate.ts';
+import { createNotifier, startNotifying } from './notifier.ts';
+import { createPages } from './pages.ts';
+import { createRefusals } from './refusals.ts';
+import { createRolloutMeter } from './rollout-meter.ts';
+import { metricsRoutes } from './scraping.ts';
+
+/** How soon a port is tried again that another process has. */
+const portRetryMs = 500;
+/** Shorter than Docker's usual 10 s before SIGKILL. */
+const releaseMs = 4_000;
 
 async function main(): Promise<void> {
   const config = readConfig(process.env);
   const log = createLog('coordinator', config.logLevel);
   const stop = new AbortController();
-  const swarm = createSwarm(config.dockerSocket, config.service);
+  const docker = createEngine(config.dockerSocket);
+  const [service, task] = await ownNames(config, docker, log);
+  const swarm = createSwarm(docker, service);
   const self = config.node ?? (await askUntilAnswered(() => swarm.ownNode(), log));
+  // Without a key from the operator it follows from Swarm, and the agents are created here.
+  const derived = config.keys.length === 0;
+  const keys = createKeyRing(config.keys, Date.now);
 
-  const server = createAgentServer(config.key, {
-    admit: (node, address) => coordinator.admit(node, address),
-    hello: (hello) => coordinator.hello(hello),
-    report: (node, report) => coordinator.report(node, report),
-    history: (node, { transitions }) => coordinator.remember(node, transitions),
-    gone: (node) => coordinator.gone(node),
-    refused: (address, refusal) =>
-      log.warn({ event: 'agent-refused', address, ...refusal }, 'connection refused'),
-  });
-  const coordinator = createCoordinator({
-    self,
-    version,
-    swarm,
+  const refusals = createRefusals(log, Date.now);
+  const metrics = createMetrics(version, refusals.counts, () => notifier.counts());
+  const meter = createRolloutMeter(metrics.applied);
+
+  const server = createAgentServer(
+    keys,
+    config.signingKey,
+    {
+      admit: (node, address) => coordinator.admit(node, address),
+      hello: (hello) => coordinator.hello(hello),
+      report: (node, report) => coordinator.report(node, report),
+      history: (node, { transitions }) => coordinator.remember(node, transitions),
+      gone: (node) => coordinator.gone(node),
+      refused: refusals.add,
+    },
+    (request, response) => pageListener(pages, actions)(request, response),
+  );
+  const coordinator: Coordinator = createCoordinator({
+    ...{ self, service, task, version, swarm, log, meter },
     send: server.send,
     connected: server.connected,
     disconnect: server.disconnect,
+    now: Date.now,
+    listens: () => doors.open(),
+  });
+  const httpPort = config.httpListen.port;
+  const scraping = metricsRoutes({ coordinator, metrics, meter, httpPort, now: Date.now });
+  const pages = createPages({ coordinator, scraping, refused: refusals.counts, httpPort, now: Date.now });
+  const doors = createDoors({
+    agents: server,
+    agentListen: config.agentListen,
+    pages: createHttpServer(pages),
+    pagesListen: config.httpListen,
     log,
     now: Date.now,
   });
+  const actions = {
+    ...createActions({ coordinator, swarm, log, now: Date.now }),
+    ...createMigrateAction({ coordinator, swarm, log }),
+  };
+  const notifier = createNotifier({
+    status: coordinator.status,
+    history: coordinator.history,
+    receivers: () => coordinator.plan().receivers ?? [],
+    isActive: coordinator.isActive,
+    told: () => coordinator.snapshot()?.nodes.flatMap(({ labels }) => labels[toldLabel] ?? []) ?? [],
+    save: (text) => swarm.setLabel(self, toldLabel, text),
+    delivery: createDelivery(),
+    ...{ log, now: Date.now, random: Math.random },
+  });
+  const notifying = startNotifying(notifier, log);
+  const steward = createSteward({ docker, swarm, keys: derived ? keys : undefined, log });
 
-  const http = await serveHttp(
-    config,
-    coordinator,
-    createActions({ coordinator, swarm, log, now: Date.now }),
+  const [localPages, localActions] = relayed(
+    { keys, port: config.agentListen.port, owns: () => doors.open() || coordinator.ownsPorts() },
+    pages,
+    actions,
   );
-  // Agents are admitted by what Swarm says of them, so the port opens with the first good read.
-  let open = false;
+  // The container is healthy by its own doing, whoever has the ports.
+  const local = createHttpServer({ ...localPages, '/healthz': pages['/healthz'] }, localActions);
+  await listenUnix(local, config.socketPath);
+
+  let retry: NodeJS.Timeout | undefined;
   const tasks = startLookLoop(coordinator.lookAtTasks, taskPeriodMs);
   const looks = startLookLoop(async () => {
+    // Agents are admitted by what Swarm says of them, so the ports open with the first good read.
     if (!(await coordinator.look())) return;
     tasks.again();
-    if (open) return;
-    open = true;
-    await server.listen(config.agentListen).catch(fail);
+    try {
+      if (derived && keys.renew(await swarm.joinToken()))
+        log.info({ event: 'key-derived' }, 'the agents’ key follows from Swarm’s join token');
+      const wasOpen = doors.open();
+      await doors.keep(coordinator.ownsPorts() && keys.current() !== undefined).catch(fail);
+      // Only who can be reached becomes active.
+      if (doors.open() && !wasOpen) looks.again();
+      else if (!doors.open() && coordinator.ownsPorts()) {
+        clearTimeout(retry);
+        retry = setTimeout(looks.again, portRetryMs);
+      }
+      await labelOwnService(coordinator, swarm, service);
+      // In a pause Swarm itself is worked on: no service of ours is to be made or changed meanwhile.
+      const untended =
+        coordinator.isActive() && !coordinator.plan().pause
+          ? await steward.tend(coordinator.snapshot() ?? fail('no snapshot'), coordinator.agentNodes())
+          : [];
+      coordinator.setOwnProblems([...doors.problems(), ...untended, ...notifier.problems()]);
+    } catch (error) {
+      log.warn({ event: 'look-unfinished', error: String(error) }, 'not all could be done; tries again');
+    }
   });
   swarm.watch(looks.again, stop.signal);
   log.info(
@@ -62,48 +142,72 @@ async function main(): Promise<void> {
     'started',
   );
 
-  const shutDown = (signal: string) => {
+  const shutDown = async (signal: string) => {
     log.info({ event: 'stopping', signal }, 'stopping; agents go on with their last assignment');
     stop.abort();
     looks.stop();
     tasks.stop();
-    for (const each of http) each.close();
-    void server.close().then(() => process.exit(0));
+    notifying.stop();
+    clearTimeout(retry);
+    if (derived && service !== undefined && (await isLast(docker, service, coordinator, log))) {
+      await coordinator.release(releaseMs);
+      await steward.dissolve().catch((error: unknown) => {
+        log.error({ event: 'not-dissolved', error: String(error) }, 'agents are left: docker service rm');
+      });
+    }
+    local.close();
+    await doors.close();
+    process.exit(0);
   };
-  process.once('SIGTERM', shutDown);
-  process.once('SIGINT', shutDown);
+  process.once('SIGTERM', (signal) => void shutDown(signal));
+  process.once('SIGINT', (signal) => void shutDown(signal));
 }
 
-async function serveHttp(config: Config, coordinator: Coordinator, actions: Actions) {
-  const metrics = createMetrics(version);
-  const unread = () => json(503, { error: 'Swarm has not been read yet' });
-  const routes = {
-    ...overviewRoutes(coordinator, new URL('./page/', import.meta.url), Date.now),
-    '/healthz': () => {
-      const status = coordinator.status();
-      return status
-        ? json(200, { ok: true, role: status.coordinator.role, snapshot: status.snapshot })
-        : unread();
-    },
-    '/api/v1/status': () => {
-      const status = coordinator.status();
-      return status ? json(200, status) : unread();
-    },
-    '/api/v1/history': () => {
-      const history = coordinator.history();
-      return history ? json(200, history) : unread();
-    },
-    '/metrics': async () => {
-      const status = coordinator.status();
-      if (!status) return unread();
-      const body = await metrics.render(status);
-      return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8' as const, body };
-    },
-  };
-  const servers = [createHttpServer(routes), createHttpServer(routes, actions)] as const;
-  await listenTcp(servers[0], config.httpListen);
-  await listenUnix(servers[1], config.socketPath);
-  return servers;
+/** Of the own service and task: what the stack tells by templates need not be asked of the engine. */
+async function ownNames(
+  { service, task }: Pick<Config, 'service' | 'task'>,
+  docker: Docker,
+  log: Log,
+): Promise<[string | undefined, string | undefined]> {
+  if (service !== undefined && task !== undefined) return [service, task];
+  const own = await askUntilAnswered(() => readOwnContainer(docker, limit), log);
+  return [service ?? own.service, task ?? own.task];
+}
+
+/**
+ * Whether the own service is gone from Swarm (a `stack rm`, not an update or a reboot), and no other stack is left.
+ * Without a clear answer it is not.
+ */
+async function isLast(
+  docker: Docker,
+  service: string,
+  coordinator: Pick<Coordinator, 'snapshot'>,
+  log: Log,
+): Promise<boolean> {
+  try {
+    const known = new Set(coordinator.snapshot()?.services.map(({ id }) => id));
+    const listed = readServices(await docker.listServices(limit()));
+    const { coordinators } = ourServices(listed, service, known);
+    return coordinators.length === 0 && !listed.some(({ ID }) => ID === service);
+  } catch (error) {
+    log.warn(
+      { event: 'end-unclear', error: String(error) },
+      'Swarm does not say whether the stack is removed',
+    );
+    return false;
+  }
+}
+
+/** Whatever its image is called, coordinators of other stacks then know it as one of them. */
+async function labelOwnService(
+  coordinator: Coordinator,
+  swarm: Pick<Swarm, 'labelService'>,
+  service: string | undefined,
+): Promise<void> {
+  const own = coordinator.snapshot()?.services.find(({ id }) => id === service);
+  // A write during an update would become the state that a rollback returns to.
+  if (!own || own.labelled || own.updating) return;
+  await swarm.labelService(own.id, roleLabel, 'coordinator');
 }
 
 /** The engine may start after this container. */

@@ -2,17 +2,24 @@
 import type { Log } from '../shared/io/log.ts';
 import { type Problem, problemKey, problemText } from '../shared/problem.ts';
 
-export function createProblemLog(log: Log): (problems: readonly Problem[]) => void {
-  let known = new Set<string>();
+/** @param tell hears of each one that comes or goes */
+export function createProblemLog(
+  log: Log,
+  tell: (type: 'problem' | 'solved', problem: Problem) => void,
+): (problems: readonly Problem[]) => void {
+  let known = new Map<string, Problem>();
   return (problems) => {
     const before = known;
-    known = new Set(problems.map(problemKey));
-    for (const problem of problems) {
+    known = new Map(problems.map((problem) => [problemKey(problem), problem]));
+    for (const problem of known.values()) {
       if (before.has(problemKey(problem))) continue;
+      tell('problem', problem);
       const level = problem.severity === 'error' ? 'error' : 'warn';
       log[level]({ event: 'problem', problem }, problemText(problem));
     }
-    const solved = [...before].filter((key) => !known.has(key)).length;
+    const gone = [...before].filter(([key]) => !known.has(key));
+    for (const [, problem] of gone) tell('solved', problem);
+    const solved = gone.length;
     if (solved > 0) log.info({ event: 'problems-solved', solved, remaining: known.size }, 'problems solved');
   };
 }

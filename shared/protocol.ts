@@ -31,6 +31,9 @@ export const closeCode = {
   replaced: 4004,
   slowReader: 4005,
   identityMismatch: 4006,
+  tooFast: 4007,
+  outOfOrder: 4008,
+  unproven: 4009,
 } as const;
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -107,6 +110,11 @@ export const AssignedInstance = v.object({
    * nobody holds the addresses. Without it a paused instance resumes only when it hears the holder.
    */
   peersConfirmed: v.boolean(),
+  /**
+   * A member that is out of reach may be active and sends this node no adverts: to hear the holder is no proof, then,
+   * for this node would not hear the one that comes after him. A paused instance resumes by silence alone.
+   */
+  silenceOnly: v.optional(v.literal(true)),
   /**
    * The operator wants this node to hold nothing. `relieved`: a holder lowers its priority and goes on until another
    * member has taken over; `now`: it stops at once, even if nobody does.
@@ -200,6 +208,8 @@ export const NetworkInterface = v.object({
   addresses: list(v.pipe(v.string(), v.maxLength(64)), 64),
   /** True for the interface of the node's default route (the one with the lowest metric). */
   defaultRoute: v.optional(v.boolean()),
+  /** Routers that its routes lead to: never virtual addresses. Absent: none. */
+  gateways: v.optional(list(Address, 16)),
 });
 export type NetworkInterface = v.InferOutput<typeof NetworkInterface>;
 
@@ -213,6 +223,8 @@ export const Hello = v.object({
   hostname: Hostname,
   agentVersion: shortText,
   keepalivedVersion: shortText,
+  /** Unix milliseconds by the node's clock as it says this. Absent: an older agent. */
+  clockMs: v.optional(count),
 });
 export type Hello = v.InferOutput<typeof Hello>;
 
@@ -305,6 +317,8 @@ export const Welcome = v.object({
   role: v.picklist(['active', 'standby']),
   /** All managers an agent should connect to, itself included. Empty while they are not known: nothing changes then. */
   managers: list(Address, 64),
+  /** Signature of this connection by the coordinators' own key; needed by agents that know its public half. */
+  proof: v.optional(v.pipe(v.string(), v.maxLength(100))),
 });
 export type Welcome = v.InferOutput<typeof Welcome>;
 

@@ -1,5 +1,6 @@
 // What the kernel says about addresses → what we report, hold, and must remove.
 import type { Instance, NetworkInterface } from '../../shared/protocol.ts';
+import { canonicalAddress } from '../../shared/words.ts';
 import { isAnchor, type PlacedAddress } from './anchor.ts';
 
 /** One interface as `ip -j addr` shows it, in canonical text. */
@@ -11,6 +12,8 @@ export interface KernelInterface {
   /** The node's default route leaves by it. */
   readonly defaultRoute?: boolean;
   readonly mac?: string;
+  /** Routers that its routes lead to, canonical. */
+  readonly gateways?: readonly string[];
   readonly addresses: readonly {
     readonly address: string;
     readonly prefix: number;
@@ -41,6 +44,7 @@ export function visibleInterfaces(
           .map(text)
           .slice(0, 64),
         ...(link.defaultRoute ? { defaultRoute: true } : {}),
+        ...(link.gateways && link.gateways.length > 0 ? { gateways: link.gateways.slice(0, 16) } : {}),
       }))
       // Those with addresses first: the list is bounded, and a busy Docker host has hundreds of veths.
       .sort((a, b) => Math.sign(b.addresses.length) - Math.sign(a.addresses.length))
@@ -102,6 +106,31 @@ export function defaultRouteInterface(route4: string, route6: string): string | 
         : [],
   );
   return lowest(v4) ?? lowest(v6);
+}
+
+/**
+ * Routers by interface, canonical, link-local ones left out. In /proc/net/route a gateway is one little-endian number,
+ * in /proc/net/ipv6_route sixteen bytes.
+ */
+export function gatewaysByInterface(route4: string, route6: string): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  const add = (name: string, address: string | undefined) => {
+    if (address === undefined || name === 'lo' || found.get(name)?.includes(address)) return;
+    found.set(name, [...(found.get(name) ?? []), address]);
+  };
+  for (const line of route4.split('\n')) {
+    const [name = '', , gateway = ''] = line.trim().split(/\s+/);
+    if (!/^[0-9A-F]{8}$/i.test(gateway) || gateway === '00000000') continue;
+    const bytes = (gateway.match(/../g) ?? []).reverse().map((hex) => Number.parseInt(hex, 16));
+    add(name, canonicalAddress(bytes.join('.')));
+  }
+  for (const line of route6.split('\n')) {
+    const fields = line.trim().split(/\s+/);
+    const gateway = fields[4] ?? '';
+    if (!/^[0-9a-f]{32}$/.test(gateway) || /^(0{32}|fe[89ab].*)$/.test(gateway)) continue;
+    add(fields[9] ?? '', canonicalAddress((gateway.match(/.{4}/g) ?? []).join(':')));
+  }
+  return found;
 }
 
 /** A line of `ip -o monitor` about an address that is known to be there: at most its lifetime or its flags are new. */

@@ -21,6 +21,7 @@ export type PartPhase = 'joining' | 'active' | 'yielding' | 'standing-aside' | '
 export interface Terms {
   readonly boundMs: number;
   readonly peersConfirmed: boolean;
+  readonly silenceOnly: boolean;
   readonly standAside: 'relieved' | 'now' | null;
   /** The generation that orders it, or null: an order holds once, a new one holds again. */
   readonly hold: string | null;
@@ -56,8 +57,10 @@ export type PartEvent =
 export function termsOf(instance: AssignedInstance, { epoch, counter }: Generation): Terms {
   const { version, intervalMs, priority } = instance;
   return {
-    boundMs: masterDownMs(version, intervalMs, priority),
+    // Whoever is to prove that nobody follows counts the slowest that could.
+    boundMs: masterDownMs(version, intervalMs, instance.silenceOnly ? 1 : priority),
     peersConfirmed: instance.peersConfirmed,
+    silenceOnly: instance.silenceOnly ?? false,
     standAside: instance.standAside ?? null,
     hold: instance.transition === 'hold' ? `${epoch}.${counter}` : null,
     holdLimitMs: holdLimitMs(version, intervalMs),
@@ -66,7 +69,11 @@ export function termsOf(instance: AssignedInstance, { epoch, counter }: Generati
   };
 }
 
-const ruleOf = ({ boundMs, peersConfirmed }: Terms) => ({ boundMs, peersConfirmed });
+const ruleOf = ({ boundMs, peersConfirmed, silenceOnly }: Terms) => ({
+  boundMs,
+  peersConfirmed,
+  silenceOnly,
+});
 
 /** A newcomer: it was not running before. */
 export function beginPart(terms: Terms, nowMs: number): Part {

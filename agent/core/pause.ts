@@ -1,7 +1,8 @@
 // Rule R1 on the agent: an instance that was not running before begins paused (keepalived shows FAULT) and may take
 // part only when that cannot make a second holder.
 //
-//              advert to us ┌────────┐ silence longer than the bound, and peersConfirmed
+//     advert to us, unless  ┌────────┐ silence longer than the bound, and peersConfirmed
+//     silenceOnly
 //        ┌─────────────────▶│ active │◀──────────────────────┐
 //   ┌─────────┐             └────────┘             ┌────────────────┐
 //   │ joining │── answered for 3 bounds, unheard ─▶│ address-in-use │
@@ -10,11 +11,14 @@
 // Why an advert is proof: the holder sends it to us, so it lists us as its peer, so we will hear it as a backup does.
 // Why silence alone is not: a holder that does not list us might be cut off from ARP too (another VLAN path); the
 // coordinator's word `peersConfirmed` says that everyone in reach lists us.
+// When an advert is none: a member that nobody can reach and that does not list us may follow the holder, and we would
+// take its silence for our turn. `silenceOnly` says so; where nobody answers, that member does not hold either.
 
 export interface PauseRule {
   /** masterDownMs of the instance. */
   readonly boundMs: number;
   readonly peersConfirmed: boolean;
+  readonly silenceOnly: boolean;
 }
 
 export interface PauseState {
@@ -24,6 +28,8 @@ export interface PauseState {
   /** Begin of the unbroken run of probe rounds that nobody answered. */
   readonly silentFromMs: number | null;
   readonly silentUntilMs: number | null;
+  /** Begin of the last round of that run. */
+  readonly silentAskedMs: number | null;
   /** Begin of the run of rounds in which somebody answered. */
   readonly answeredFromMs: number | null;
   readonly answeredBy: { readonly address: string; readonly mac: string } | null;
@@ -50,6 +56,7 @@ export function beginPause(rule: PauseRule, nowMs: number): PauseState {
     sinceMs: nowMs,
     silentFromMs: null,
     silentUntilMs: null,
+    silentAskedMs: null,
     answeredFromMs: null,
     answeredBy: null,
     rule,
@@ -67,6 +74,8 @@ export function stepPause(state: PauseState, event: PauseEvent, nowMs: number): 
   if (state.phase === 'active') return state;
   switch (event.kind) {
     case 'advert':
+      // A sign of life all the same.
+      if (state.rule.silenceOnly) return { ...state, silentFromMs: null, silentUntilMs: null };
       return enter(state, 'active', nowMs);
     case 'silence':
       return settle(
@@ -74,6 +83,7 @@ export function stepPause(state: PauseState, event: PauseEvent, nowMs: number): 
           ...state,
           silentFromMs: state.silentFromMs ?? event.fromMs,
           silentUntilMs: nowMs,
+          silentAskedMs: event.fromMs,
           answeredFromMs: null,
           answeredBy: null,
         },
@@ -98,14 +108,16 @@ export function stepPause(state: PauseState, event: PauseEvent, nowMs: number): 
 
 function settle(state: PauseState, nowMs: number): PauseState {
   if (state.phase === 'active') return state;
-  const { silentFromMs, silentUntilMs, answeredFromMs, rule } = state;
-  if (silentFromMs !== null && silentUntilMs !== null) {
-    const silentMs = silentUntilMs - silentFromMs;
+  const { silentFromMs, silentUntilMs, silentAskedMs, answeredFromMs, rule } = state;
+  if (silentFromMs !== null && silentUntilMs !== null && silentAskedMs !== null) {
+    // A round asks at its beginning. Whoever would take over unheard must have had the time to do so before the last one.
+    const silentMs = (rule.silenceOnly ? silentAskedMs : silentUntilMs) - silentFromMs;
     if (rule.peersConfirmed && silentMs >= neededSilence(rule)) return enter(state, 'active', nowMs);
     return state.phase === 'address-in-use' ? enter(state, 'joining', nowMs) : state;
   }
   if (
     state.phase === 'joining' &&
+    !rule.silenceOnly &&
     answeredFromMs !== null &&
     nowMs - answeredFromMs >= 3 * neededSilence(rule)
   ) {
@@ -120,6 +132,7 @@ function enter(state: PauseState, phase: PauseState['phase'], nowMs: number): Pa
 
 /** For people: what the instance waits for. */
 export function pauseDetail(state: PauseState): string {
+  if (state.rule.silenceOnly) return 'waits until nobody holds: a member out of reach sends it no adverts';
   if (state.answeredBy !== null) {
     const { address, mac } = state.answeredBy;
     return `${address} is answered by ${mac}, which sends no adverts to this node`;

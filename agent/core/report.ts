@@ -67,6 +67,7 @@ function runningInstance(instance: AssignedInstance, input: ReportInput): Runnin
     checks: _h,
     notify: _n,
     peersConfirmed: _c,
+    silenceOnly: _u,
     standAside: _s,
     transition: _t,
     order: _o,

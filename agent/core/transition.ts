@@ -49,16 +49,18 @@ function unrelieved({ standAside: _, ...instance }: AssignedInstance): AssignedI
 function kept(wanted: AssignedInstance, running: AssignedInstance): AssignedInstance {
   const {
     peersConfirmed: _c,
+    silenceOnly: _u,
     standAside: _s,
     transition: _t,
     order: _o,
     contested: _x,
     ...asItRuns
   } = running;
-  const { peersConfirmed, standAside, transition, order, contested } = wanted;
+  const { peersConfirmed, silenceOnly, standAside, transition, order, contested } = wanted;
   return {
     ...asItRuns,
     peersConfirmed,
+    ...(silenceOnly ? { silenceOnly } : {}),
     ...(standAside ? { standAside } : {}),
     ...(transition ? { transition } : {}),
     ...(order ? { order } : {}),

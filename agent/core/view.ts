@@ -14,6 +14,8 @@ export interface InstanceView {
   readonly source: string;
   /** Null: multicast. */
   readonly peers: readonly string[] | null;
+  /** Peers' adverts that arrive with less are refused; null: any will do. */
+  readonly minTtl: number | null;
   /** With multicast; null for v6, whose adverts come from the link-local address. */
   readonly multicastSource: string | null;
   readonly password: string | null;
@@ -75,6 +77,7 @@ function instanceView(instance: Instance, places: ViewPlaces): InstanceView {
     interval: String(instance.intervalMs / 1000),
     source: instance.source,
     peers: multicast ? null : peers.length > 0 ? peers : [placeholderPeer[family]],
+    minTtl: family === 4 ? untouchedTtl : null,
     multicastSource: family === 4 ? instance.source : null,
     password: instance.password ?? null,
     pauseTrack: `pause_${instance.group}`,
@@ -109,6 +112,12 @@ function addressLines(instance: Instance): string[] {
       .sort()
   );
 }
+
+/**
+ * An advert that a router has passed on is none of a neighbour's (RFC 5798 §5.1.1.3). keepalived 2.2.7 sends unicast over
+ * v6 with the system's hop limit, 64: asking for 255 there makes every member a holder.
+ */
+const untouchedTtl = 255;
 
 /** Answers leave by the interface below: only these keep a switch from forgetting the virtual MAC (after 300 s). */
 const vmacRefreshS = 60;

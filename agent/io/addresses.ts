@@ -6,7 +6,12 @@ import * as v from 'valibot';
 import type { Log } from '../../shared/io/log.ts';
 import { canonicalAddress, InterfaceName } from '../../shared/words.ts';
 import type { PlacedAddress } from '../core/anchor.ts';
-import { defaultRouteInterface, isRenewal, type KernelInterface } from '../core/kernel.ts';
+import {
+  defaultRouteInterface,
+  gatewaysByInterface,
+  isRenewal,
+  type KernelInterface,
+} from '../core/kernel.ts';
 import { createLineSplitter } from './lines.ts';
 import { run, spawnTied } from './run.ts';
 
@@ -41,7 +46,7 @@ export async function readKernel(): Promise<KernelInterface[] | undefined> {
   }
   const parsed = v.safeParse(Links, raw);
   if (!parsed.success) return undefined;
-  const byDefault = await readDefaultRoute();
+  const { byDefault, gateways } = await readRoutes();
   return parsed.output
     .filter((link) => v.is(InterfaceName, link.ifname))
     .map((link) => ({
@@ -50,6 +55,7 @@ export async function readKernel(): Promise<KernelInterface[] | undefined> {
       loopback: link.flags.includes('LOOPBACK'),
       defaultRoute: link.ifname === byDefault,
       ...(link.address === undefined ? {} : { mac: link.address }),
+      gateways: gateways.get(link.ifname) ?? [],
       addresses: link.addr_info.flatMap((entry) => {
         const address = canonicalAddress(entry.local);
         return address === undefined
@@ -60,12 +66,15 @@ export async function readKernel(): Promise<KernelInterface[] | undefined> {
 }
 
 /** Files, not `ip route`: this is read whenever an address changes. A kernel without IPv6 lacks the second one. */
-async function readDefaultRoute(): Promise<string | undefined> {
+async function readRoutes(): Promise<{ byDefault: string | undefined; gateways: Map<string, string[]> }> {
   const tables = await Promise.allSettled(
     ['/proc/net/route', '/proc/net/ipv6_route'].map((path) => readFile(path, 'utf8')),
   );
   const [route4 = '', route6 = ''] = tables.map((read) => (read.status === 'fulfilled' ? read.value : ''));
-  return defaultRouteInterface(route4, route6);
+  return {
+    byDefault: defaultRouteInterface(route4, route6),
+    gateways: gatewaysByInterface(route4, route6),
+  };
 }
 
 /** The stricter of this and the interface's own counts: 1 drops what arrives where its answer would not leave. */

@@ -1,7 +1,10 @@
 // One WebSocket connection to one manager: TLS with the pre-shared key, schema-checked frames, liveness, reconnect.
+import type { KeyObject } from 'node:crypto';
 import type { ConnectionOptions } from 'node:tls';
 import { type ClientOptions, WebSocket } from 'ws';
+import { isProven } from '../../shared/io/coordinator-proof.ts';
 import type { Log } from '../../shared/io/log.ts';
+import { pskIdentity } from '../../shared/io/psk-identity.ts';
 import {
   type Assignment,
   CoordinatorFrame,
@@ -26,7 +29,10 @@ const duplicateDelayMs = 10_000;
 export interface LinkDeps {
   readonly log: Log;
   readonly key: Buffer;
-  readonly hello: Hello;
+  /** Null: none is asked for. */
+  readonly coordinatorKey: KeyObject | null;
+  /** Said anew on each connection. */
+  readonly hello: () => Hello;
   readonly random: () => number;
   readonly onWelcome: (welcome: Welcome) => void;
   readonly onAssignment: (assignment: Assignment) => void;
@@ -68,7 +74,7 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
 
   const options: ClientOptions & Pick<ConnectionOptions, 'pskCallback'> = {
     ...pskTlsOptions,
-    pskCallback: () => ({ psk: deps.key, identity: hello.node }),
+    pskCallback: () => ({ psk: deps.key, identity: pskIdentity(hello().node, deps.key) }),
     // There is no certificate, hence no complaint about it: the key is the proof of identity.
     checkServerIdentity: () => false,
     maxPayload: maxFrameBytes,
@@ -87,6 +93,10 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
     yielded = null;
     const current = new WebSocket(`wss://${name}/`, options);
     socket = current;
+    let channel: unknown;
+    current.on('upgrade', (response) => {
+      channel = response.socket;
+    });
     let heard = performance.now();
     const alive = setInterval(() => {
       if (performance.now() - heard > silenceLimitMs) {
@@ -100,11 +110,11 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
     current.on('pong', hear).on('ping', hear);
     current.on('open', () => {
       hear();
-      current.send(JSON.stringify(hello));
+      current.send(JSON.stringify(hello()));
     });
     current.on('message', (data, binary) => {
       hear();
-      receive(current, binary ? '' : String(data));
+      receive(current, channel, binary ? '' : String(data));
     });
     current.on('error', (error) => {
       lastError = error.message;
@@ -115,7 +125,7 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
     });
   };
 
-  const receive = (current: WebSocket, text: string) => {
+  const receive = (current: WebSocket, channel: unknown, text: string) => {
     const parsed = parseFrame(CoordinatorFrame, text);
     if (!parsed.ok) {
       badFrames += 1;
@@ -135,6 +145,11 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
     if (frame.protocol !== protocolVersion) {
       lastError = `speaks protocol ${frame.protocol}, expected ${protocolVersion}`;
       current.close(closeCode.badVersion, lastError);
+      return;
+    }
+    if (deps.coordinatorKey && !welcome && !isProven(channel, deps.coordinatorKey, frame.proof)) {
+      lastError = 'does not prove that it is a coordinator: its COORDINATOR_KEY_FILE is another or missing';
+      current.close(closeCode.unproven, 'no proof of a coordinator');
       return;
     }
     if (!welcome || welcome.role !== frame.role) {

@@ -91,6 +91,8 @@ while (defined(my $from = recv($raw, my $packet, 65535, 0))) {
   my $sender = $six ? (unpack_sockaddr_in6($from))[1] : (unpack_sockaddr_in($from))[1];
   # Multicast over v6 comes from link-local addresses, which nobody has told us.
   next unless $peer{$sender} || ($many && $six);
+  # keepalived takes what no router has passed on (RFC 5798 §5.1.1.3); a raw v6 socket does not show the hop limit.
+  next unless $six || ord(substr $packet, 8, 1) == 255;
   substr($packet, 0, 4 * (ord($packet) & 15)) = '' unless $six;
   my ($kind, $id, $priority, $count, $auth, $interval) = unpack 'C6', $packet;
   next unless defined $interval && $kind == $version * 16 + 1 && $id == $vrid && $priority > 0;

@@ -6,6 +6,7 @@ import type { Problem } from '../../shared/problem.ts';
 import { Assignment } from '../../shared/protocol.ts';
 import { Address, InterfaceName, VirtualAddress } from '../../shared/words.ts';
 import { isAnchor } from '../core/anchor.ts';
+import { ArpSettings } from './arp.ts';
 import type { Problems } from './problems.ts';
 
 export const AssignmentFile = v.object({ node: v.string(), assignment: Assignment });
@@ -24,8 +25,11 @@ export const OwnedFile = v.object({
   ),
 });
 
-/** Interfaces that running keepalived may have made on this node. */
-export const MacvlansFile = v.object({ macvlans: v.array(InterfaceName) });
+/** Interfaces that running keepalived may have made on this node, and those below as they were before. */
+export const MacvlansFile = v.object({
+  macvlans: v.array(InterfaceName),
+  below: v.exactOptional(v.record(InterfaceName, ArpSettings)),
+});
 
 export interface StateStore {
   read<T>(file: string, schema: v.GenericSchema<unknown, T>): T | undefined;

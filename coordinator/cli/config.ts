@@ -1,16 +1,19 @@
-// `swarm-vip config check|render`: what a groups.yaml would do, before it is in Swarm, and what a node is to run.
+// `swarm-vip config check|diff|render`: what a groups.yaml would do, before it is in Swarm, and what a node is to run.
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { problemText } from '../../shared/problem.ts';
 import { assignmentOf, type ConfigCheck, checkConfig, groupsFile } from '../core/config-check.ts';
+import type { ConfigDiff } from '../core/config-diff.ts';
 import { findNode } from '../core/drain-plan.ts';
 import { redacted } from '../core/redact.ts';
 import type { SwarmNode } from '../core/snapshot.ts';
 import { readNodes } from '../core/swarm-node.ts';
+import { diffText } from '../io/diff-text.ts';
+import type { Paint } from '../io/paint.ts';
 import { CliError, type Client, exitCode, refusalText } from './client.ts';
-import { type Output, outputOption } from './options.ts';
+import { type Output, outputOption, writeDocument } from './output.ts';
 
-export function addConfigCommands(program: Command, client: Client): void {
+export function addConfigCommands(program: Command, client: Client, paint: Paint): void {
   const config = program
     .command('config')
     .description('groups.yaml: check a file, show what a node is to run');
@@ -28,10 +31,22 @@ export function addConfigCommands(program: Command, client: Client): void {
         ? checkConfig(text, name)
         : await ask<ConfigCheck>(client, 'check', { name, text });
       const shown = { ...check, groups: redacted(check.groups) };
-      if (output === 'json') print({ apiVersion: 'swarm-vip/v1', kind: 'ConfigCheck', ...shown });
-      else process.stdout.write(checkText(name, check));
+      if (!writeDocument(output, 'ConfigCheck', shown)) process.stdout.write(checkText(name, check, paint));
       const failed = check.problems.some(({ severity }) => severity === 'error');
       process.exitCode = failed || !check.usable ? exitCode.error : exitCode.ok;
+    });
+  config
+    .command('diff')
+    .description('show per node what a groups.yaml would change; without one, what is still to change')
+    .option('--file <groups.yaml>', 'path, or - for standard input')
+    .addOption(outputOption())
+    .action(async ({ file, output }: { file?: string; output: Output }) => {
+      const [name, text] = file === undefined ? [] : read(file);
+      const body = name === undefined ? {} : { file: { name, text } };
+      const diff = await ask<ConfigDiff>(client, 'diff', body);
+      if (!writeDocument(output, 'ConfigDiff', diff)) process.stdout.write(diffText(diff, paint));
+      const failed = diff.problems.some(({ severity }) => severity === 'error');
+      process.exitCode = failed || !diff.usable ? exitCode.error : exitCode.ok;
     });
   config
     .command('render')
@@ -42,16 +57,19 @@ export function addConfigCommands(program: Command, client: Client): void {
       '--nodes <file>',
       'offline: the output of `docker node inspect $(docker node ls -q)`; needs --file',
     )
-    .action(async (node: string, options: { file?: string; nodes?: string }) =>
-      print(await render(client, node, options)),
-    );
+    .addOption(outputOption(['json', 'yaml']))
+    .action(async (node: string, { output, ...options }: RenderOptions) => {
+      writeDocument(output, 'Assignment', await render(client, node, options));
+    });
 }
 
-async function render(
-  client: Client,
-  node: string,
-  options: { file?: string; nodes?: string },
-): Promise<unknown> {
+interface RenderOptions {
+  file?: string;
+  nodes?: string;
+  output: Output;
+}
+
+async function render(client: Client, node: string, options: Omit<RenderOptions, 'output'>): Promise<object> {
   if (options.file === undefined) {
     if (options.nodes !== undefined) throw new CliError('--nodes needs --file', exitCode.usage);
     return ask(client, 'render', { node });
@@ -62,8 +80,7 @@ async function render(
   const found = findNode(snapshot, node);
   if ('reason' in found) throw new CliError(`${node} ${found.reason}`, exitCode.error);
   const { instances } = assignmentOf(snapshot, found.node);
-  const kind = { apiVersion: 'swarm-vip/v1', kind: 'Assignment', node: found.node };
-  return { ...kind, instances: redacted(instances) };
+  return { node: found.node, instances: redacted(instances) };
 }
 
 function nodesFrom(file: string): SwarmNode[] {
@@ -87,18 +104,16 @@ function read(file: string): [name: string, text: string] {
   }
 }
 
-async function ask<T>(client: Client, action: 'check' | 'render', body: unknown): Promise<T> {
+async function ask<T>(client: Client, action: 'check' | 'diff' | 'render', body: unknown): Promise<T> {
   const reply = await client.post(`/api/v1/config/${action}`, body);
   if (reply.status !== 200) throw new CliError(refusalText(reply), exitCode.error);
   return reply.body as T;
 }
 
-const print = (value: unknown): void => {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
-};
-
-function checkText(name: string, { usable, groups, problems }: ConfigCheck): string {
-  const lines = problems.map((problem) => `${problem.severity.toUpperCase()} ${problemText(problem)}`);
+function checkText(name: string, { usable, groups, problems }: ConfigCheck, paint: Paint): string {
+  const lines = problems.map(
+    (problem) => `${paint.severity(problem.severity.toUpperCase())} ${problemText(problem)}`,
+  );
   const served = groups.map((group) => `${group.name}: ${group.addresses.join(' ')}`);
   return `${[...lines, ...(usable ? served : [`${name} says nothing usable`])].join('\n')}\n`;
 }

@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 import type { ConfirmDownAnswer } from '../actions.ts';
 import { CliError, type Client, exitCode, refusalText } from './client.ts';
-import { confirmed, type Output, outputOption } from './options.ts';
+import { confirmed } from './options.ts';
+import { type Output, outputOption, writeDocument } from './output.ts';
 
 interface ConfirmDownOptions {
   clear?: boolean;
@@ -34,10 +35,8 @@ async function confirmDown(client: Client, node: string, options: ConfirmDownOpt
   if (!options.dryRun && !options.clear && !(await confirmed(question, options.yes)))
     throw new CliError('nothing was done', exitCode.error);
   const answer = options.dryRun ? preview : await post(client, { ...request, dryRun: false });
-  if (options.output === 'json') {
-    const document = { apiVersion: 'swarm-vip/v1', kind: 'ConfirmDown', ...answer };
-    process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
-  } else if (!answer.written) process.stdout.write('nothing was changed\n');
+  if (writeDocument(options.output, 'ConfirmDown', answer)) return;
+  if (!answer.written) process.stdout.write('nothing was changed\n');
   else
     process.stdout.write(
       options.clear

@@ -4,7 +4,8 @@ import type { DrainAnswer } from '../actions.ts';
 import { type DrainStep, drainIsDone } from '../core/drain-plan.ts';
 import type { Status } from '../core/status.ts';
 import { CliError, type Client, exitCode, refusalText } from './client.ts';
-import { confirmed, duration, moment, type Output, outputOption } from './options.ts';
+import { confirmed, duration, moment } from './options.ts';
+import { type Output, outputOption, writeDocument } from './output.ts';
 import { watchUntil } from './watch.ts';
 
 interface DrainOptions {
@@ -102,6 +103,8 @@ async function post(client: Client, path: string, body: unknown): Promise<DrainA
       exitCode.error,
     );
   }
+  if (reply.status === 409 && answer.unsafe === undefined)
+    throw new CliError(`refused: ${refusalText(reply)}`, exitCode.unsafe);
   if (reply.status === 409) {
     throw new CliError(`refused: ${answer.unsafe.join('; ')}. --force does it all the same`, exitCode.unsafe);
   }
@@ -136,17 +139,7 @@ function finish({ output }: DrainOptions, answer: DrainAnswer, status: Status | 
   const holders = (status?.groups ?? [])
     .filter(({ name }) => groups.has(name))
     .map(({ name, holders }) => ({ group: name, holder: holders[0]?.hostname ?? null }));
-  if (output === 'json') {
-    const document = {
-      apiVersion: 'swarm-vip/v1',
-      kind: 'Drain',
-      ...answer,
-      done: status !== undefined,
-      holders,
-    };
-    process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
-    return;
-  }
+  if (writeDocument(output, 'Drain', { ...answer, done: status !== undefined, holders })) return;
   for (const { group, holder } of holders)
     process.stdout.write(`${group} is held by ${holder ?? 'nobody'}\n`);
   if (!answer.written) process.stdout.write('nothing was changed\n');

@@ -2,9 +2,11 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import type { HistoryDocument } from '../core/history.ts';
-import { historyTable, transitionsTable } from '../io/status-table.ts';
+import type { Paint } from '../io/paint.ts';
+import { historyTable, transitionsTable } from '../io/tables.ts';
 import { CliError, type Client, exitCode, refusalText } from './client.ts';
-import { duration, type Output, outputOption } from './options.ts';
+import { duration } from './options.ts';
+import { lookOf, type Output, outputOption, writeDocument } from './output.ts';
 
 interface HistoryOptions {
   all?: boolean;
@@ -13,7 +15,7 @@ interface HistoryOptions {
   output: Output;
 }
 
-export function addHistoryCommand(program: Command, client: Client): void {
+export function addHistoryCommand(program: Command, client: Client, paint: Paint): void {
   program
     .command('history')
     .description('show which node took a group over, when and why; the last ones of each node are kept')
@@ -22,10 +24,15 @@ export function addHistoryCommand(program: Command, client: Client): void {
     .option('--since <duration>', 'not older than that', duration)
     .option('--limit <n>', 'at most so many, the newest', wholeNumber, 20)
     .addOption(outputOption())
-    .action((group: string | undefined, options: HistoryOptions) => history(client, group, options));
+    .action((group: string | undefined, options: HistoryOptions) => history(client, group, options, paint));
 }
 
-async function history(client: Client, group: string | undefined, options: HistoryOptions): Promise<void> {
+async function history(
+  client: Client,
+  group: string | undefined,
+  options: HistoryOptions,
+  paint: Paint,
+): Promise<void> {
   const reply = await client.get('/api/v1/history');
   if (reply.status !== 200) throw new CliError(refusalText(reply), exitCode.error);
   const document = reply.body as HistoryDocument;
@@ -36,10 +43,9 @@ async function history(client: Client, group: string | undefined, options: Histo
       .slice(-options.limit);
   const switches = chosen(document.switches);
   const transitions = options.all ? chosen(document.transitions) : [];
-  if (options.output === 'json') {
-    const shown = { ...document, switches, ...(options.all ? { transitions } : { transitions: undefined }) };
-    process.stdout.write(`${JSON.stringify(shown, null, 2)}\n`);
-  } else process.stdout.write(options.all ? transitionsTable(transitions) : historyTable(switches));
+  if (writeDocument(options.output, 'History', { switches, ...(options.all ? { transitions } : {}) })) return;
+  const look = lookOf(options.output, paint);
+  process.stdout.write(options.all ? transitionsTable(transitions, look) : historyTable(switches));
 }
 
 function wholeNumber(text: string): number {

@@ -1,12 +1,7 @@
 // Values of command-line options → checked values, with errors that say what was expected.
 import { createInterface } from 'node:readline/promises';
-import { InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError } from 'commander';
 import { parseDurationMs } from '../core/duration.ts';
-
-export type Output = 'table' | 'json';
-
-export const outputOption = (): Option =>
-  new Option('-o, --output <format>', 'output format').choices(['table', 'json']).default('table');
 
 export function duration(text: string): number {
   const ms = parseDurationMs(text);

@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 import type { SwitchoverAnswer } from '../actions.ts';
 import { CliError, type Client, exitCode, refusalText } from './client.ts';
-import { duration, type Output, outputOption } from './options.ts';
+import { duration } from './options.ts';
+import { type Output, outputOption, writeDocument } from './output.ts';
 import { watchUntil } from './watch.ts';
 
 interface SwitchoverOptions {
@@ -57,10 +58,8 @@ async function switchover(client: Client, group: string, options: SwitchoverOpti
       goesOn: `The switchover goes on; "swarm-vip switchover ${group} --clear" takes it back`,
     });
   }
-  if (options.output === 'json') {
-    const document = { apiVersion: 'swarm-vip/v1', kind: 'Switchover', ...answer };
-    process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
-  } else if (!answer.written) process.stdout.write('nothing was changed\n');
+  if (writeDocument(options.output, 'Switchover', answer)) return;
+  if (!answer.written) process.stdout.write('nothing was changed\n');
   else
     process.stdout.write(
       goal ? `${group} is led by ${goal.hostname}\n` : `${group} follows its priorities again\n`,

@@ -10,11 +10,15 @@ export interface AgentRecord {
   seenMs: number;
   /** By group: when this agent was first and last heard to be MASTER without a break. */
   claims: ReadonlyMap<string, Claim>;
+  /** How far its clock was ahead of the coordinator's when it connected. */
+  clockAheadMs?: number;
 }
 
 export interface Claim {
   firstMs: number;
   lastMs: number;
+  /** When another one was told to step down for it (two-holders.ts). */
+  upheldMs?: number;
 }
 
 export type AgentRecords = ReadonlyMap<NodeId, AgentRecord>;
@@ -26,6 +30,7 @@ export function greeted(previous: AgentRecord | undefined, hello: Hello, nowMs: 
     report: previous?.report,
     seenMs: nowMs,
     claims: previous?.claims ?? new Map(),
+    ...(hello.clockMs === undefined ? {} : { clockAheadMs: hello.clockMs - nowMs }),
   };
 }
 
@@ -33,9 +38,16 @@ export function reported(previous: AgentRecord, report: Report, nowMs: number): 
   const claims = new Map<string, Claim>();
   for (const { group, state } of [...report.instances, ...(report.observed ?? [])]) {
     if (state !== 'MASTER') continue;
-    claims.set(group, { firstMs: previous.claims.get(group)?.firstMs ?? nowMs, lastMs: nowMs });
+    claims.set(group, { firstMs: nowMs, ...previous.claims.get(group), lastMs: nowMs });
   }
   return { ...previous, report, seenMs: nowMs, claims };
+}
+
+/** Another one was told to step down for it. What is known of that for `rememberMs` is not renewed. */
+export function upheld(record: AgentRecord, group: string, nowMs: number, rememberMs: number): AgentRecord {
+  const claim = record.claims.get(group);
+  if (!claim || nowMs - (claim.upheldMs ?? Number.NEGATIVE_INFINITY) < rememberMs) return record;
+  return { ...record, claims: new Map(record.claims).set(group, { ...claim, upheldMs: nowMs }) };
 }
 
 /** Checks tell their age with each report; what follows from them is in states and pauses. */

@@ -38,10 +38,14 @@ export function agreementStep(members: readonly MemberRun[], unled: readonly Nod
     // It still runs the old values. Changed under its eyes, it would take the address itself.
     return { transition: all(old, 'keep'), waitsFor: [...unled] };
   }
-  // A holder that is about to be elected is not waited for: with a stranger on the VRID there never is one.
-  if (!holder) return nothing;
-  const others = members.filter(({ node, running }) => node !== holder.node && running !== undefined);
+  const others = members.filter(({ node, running }) => node !== holder?.node && running !== undefined);
   const active = others.filter(({ running, target }) => running?.agreement !== target || !running.paused);
+  if (!holder) {
+    // It may have been elected a moment ago, or never is: with a stranger on the VRID there is none. Whoever holds after
+    // all is not held, and then is the holder that the change begins with.
+    if (active.length === 0) return nothing;
+    return { transition: all(others, 'hold'), waitsFor: active.map(({ node }) => node) };
+  }
   if (active.length > 0) {
     return {
       transition: new Map([...all(others, 'hold'), [holder.node, 'keep']]),

@@ -4,7 +4,7 @@ import type { Problem } from '../../shared/problem.ts';
 import type { AssignedInstance, NetworkInterface, Report } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
 import { collectGroups, type Group } from './groups.ts';
-import { type Agents, plan } from './plan.ts';
+import { type Agents, type Plan, plan } from './plan.ts';
 import type { GroupsConfig, Snapshot } from './snapshot.ts';
 
 export interface ConfigCheck {
@@ -46,6 +46,8 @@ const isOfTheFile = (groups: readonly Group[]) => (problem: Problem) =>
   problem.code !== 'agent-unreachable' &&
   (problem.group === undefined || groups.some(({ name }) => name === problem.group) || 'line' in problem);
 
+export type Interfaces = ReadonlyMap<NodeId, readonly NetworkInterface[]>;
+
 /**
  * What a node is to run once everything has settled, from a snapshot alone.
  * @param interfaces what nodes have, where it is known; for the others one interface `eth0` with the node's address in
@@ -54,17 +56,29 @@ const isOfTheFile = (groups: readonly Group[]) => (problem: Problem) =>
 export function assignmentOf(
   snapshot: Snapshot,
   node: NodeId,
-  interfaces: ReadonlyMap<NodeId, readonly NetworkInterface[]> = new Map(),
+  interfaces: Interfaces = new Map(),
 ): { instances: AssignedInstance[]; problems: Problem[] } {
+  const { assignments, problems } = settledPlan(snapshot, { interfaces });
+  return { instances: assignments.get(node) ?? [], problems };
+}
+
+/**
+ * What all nodes are to run once everything has settled.
+ * @param vrids in use by group; what is not in use is chosen
+ */
+export function settledPlan(
+  snapshot: Snapshot,
+  known: { interfaces?: Interfaces; vrids?: ReadonlyMap<string, number>; nowMs?: number } = {},
+): Plan {
   const agents: Agents = new Map(
     snapshot.nodes.map(({ id, addresses }) => {
       const assumed = addresses.map((address) => `${address}/${address.includes(':') ? 64 : 24}`);
-      const known = interfaces.get(id) ?? [{ name: 'eth0', up: true, addresses: assumed }];
-      return [id, { connected: true, report: silentReport(known) }];
+      const interfaces = known.interfaces?.get(id) ?? [{ name: 'eth0', up: true, addresses: assumed }];
+      return [id, { connected: true, report: silentReport(interfaces) }];
     }),
   );
-  const { assignments, problems } = plan(snapshot, agents, 0);
-  return { instances: assignments.get(node) ?? [], problems };
+  const settled = known.vrids && { learnt: known.vrids, runBy: new Map(), unheard: [] };
+  return plan(snapshot, agents, known.nowMs ?? 0, settled);
 }
 
 /** An agent that has applied nothing yet. */

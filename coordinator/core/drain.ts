@@ -3,10 +3,10 @@
 //   swarm-vip.drain=REASON[;until=RFC3339][;force]
 import type { Problem } from '../../shared/problem.ts';
 import { readable } from './groups.ts';
+import { readReason, readTimeMs, splitIntent, writeReason } from './intent-text.ts';
 import { nodeName, type Snapshot, type SwarmNode } from './snapshot.ts';
 
 export const drainLabel = 'swarm-vip.drain';
-const maxReason = 200;
 
 export interface Drain {
   /** For people; may be empty. */
@@ -25,15 +25,12 @@ export function readDrain(
 ): { drain?: Drain; problem?: Problem } {
   const text = node.labels[drainLabel];
   if (text === undefined) return {};
-  const [reason = '', ...options] = text.split(';').map((part) => part.trim());
-  const drain: Drain = { reason: readable(reason).slice(0, maxReason), untilMs: undefined, force: false };
+  const [reason = '', ...options] = splitIntent(text);
+  const drain: Drain = { reason: readReason(reason), untilMs: undefined, force: false };
   const wrong: string[] = [];
   for (const option of options.filter((part) => part !== '')) {
-    const until = /^until=(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))$/.exec(
-      option,
-    )?.[1];
-    const untilMs = until === undefined ? Number.NaN : Date.parse(until);
-    if (!Number.isNaN(untilMs)) drain.untilMs = untilMs;
+    const untilMs = option.startsWith('until=') ? readTimeMs(option.slice('until='.length)) : undefined;
+    if (untilMs !== undefined) drain.untilMs = untilMs;
     else if (option === 'force') drain.force = true;
     else wrong.push(option);
   }
@@ -54,14 +51,10 @@ export function readDrain(
   return { ...(over ? {} : { drain }), ...(problem ? { problem } : {}) };
 }
 
-/** The label's text for an intent. Reasons lose what the grammar uses itself. */
+/** The label's text for an intent. */
 export function drainText({ reason, untilMs, force }: Drain): string {
-  const clean = reason
-    .replace(/[;\p{Cc}]+/gu, ' ')
-    .trim()
-    .slice(0, maxReason);
   return [
-    clean,
+    writeReason(reason),
     ...(untilMs === undefined ? [] : [`until=${new Date(untilMs).toISOString()}`]),
     ...(force ? ['force'] : []),
   ].join(';');

@@ -5,6 +5,7 @@
 import type { Problem } from '../../shared/problem.ts';
 import type { Group, Groups } from './groups.ts';
 import { type FileGroup, type GroupsFileResult, readGroupsFile } from './groups-file.ts';
+import type { Receiver } from './notifications.ts';
 import { readable } from './readable.ts';
 import type { GroupsConfig, Snapshot } from './snapshot.ts';
 
@@ -29,6 +30,7 @@ export interface ConfigGroups extends Groups {
   /** Names as the file lists them; `groups` has those first that nothing is wrong with, for they claim addresses first. */
   listed: string[];
   config: ConfigInUse | undefined;
+  receivers: readonly Receiver[];
 }
 
 /** Older configs than this are not looked at. */
@@ -44,9 +46,9 @@ export function groupsFromConfigs({ configs = [], secrets }: Snapshot): ConfigGr
   const used = files[current];
   const broken = used ? files.slice(0, current) : files;
   for (const file of broken) problems.push(...standing(read(file, secrets).problems, used));
-  if (!used) return { groups: [], listed: [], named, problems, config: undefined };
+  if (!used) return { groups: [], listed: [], named, problems, config: undefined, receivers: [] };
 
-  const { groups: found, problems: ownProblems } = read(used, secrets);
+  const { groups: found, receivers, problems: ownProblems } = read(used, secrets);
   problems.push(...ownProblems);
   const older = files.slice(current + 1);
   const kept: ConfigInUse['kept'] = [];
@@ -71,7 +73,7 @@ export function groupsFromConfigs({ configs = [], secrets }: Snapshot): ConfigGr
     kept,
   };
   const listed = found.map((one) => one.name);
-  return { groups: [...clean, ...mended], listed, named, problems, config };
+  return { groups: [...clean, ...mended], listed, named, problems, config, receivers };
 }
 
 function lastClean(name: string, older: readonly GroupsConfig[], secrets: Snapshot['secrets']) {

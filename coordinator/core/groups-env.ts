@@ -1,9 +1,15 @@
 // Env of coordinator services (the operator's contract) → groups.
-import * as v from 'valibot';
 import { defaultIntervalMs } from '../../shared/timers.ts';
-import { familyOf, GroupName } from '../../shared/words.ts';
+import { familyOf } from '../../shared/words.ts';
 import type { Group, Groups } from './groups.ts';
-import { type Complaint, maxAddresses, readAddress, readInterface, readPassword } from './groups-values.ts';
+import {
+  type Complaint,
+  maxAddresses,
+  readAddress,
+  readGroupName,
+  readInterface,
+  readPassword,
+} from './groups-values.ts';
 import { byDefault, type GroupField, provenanceOf } from './provenance.ts';
 import { readable } from './readable.ts';
 import type { CoordinatorService, Snapshot } from './snapshot.ts';
@@ -49,19 +55,11 @@ function readService(
     return undefined;
   }
   named.add(rawName);
-  const name = v.safeParse(GroupName, rawName);
-  if (!name.success) {
-    complain('KEEPALIVED_GROUP', {
-      code: 'group-name-invalid',
-      severity: 'error',
-      value: readable(rawName),
-      message: name.issues[0].message,
-      instead: 'the group is not served',
-      remedy: 'choose another name, on the service and on the nodes',
-    });
-    return undefined;
-  }
-  const about = (key: string) => (complaint: Complaint) => complain(key, complaint, name.output);
+  const name = readGroupName(rawName, 'choose another name, on the service and on the nodes', (it) =>
+    complain('KEEPALIVED_GROUP', it),
+  );
+  if (name === undefined) return undefined;
+  const about = (key: string) => (complaint: Complaint) => complain(key, complaint, name);
   const addresses = readAddresses(env['KEEPALIVED_VIRTUAL_IPS'] ?? '', about('KEEPALIVED_VIRTUAL_IPS'));
   const [first, ...rest] = addresses;
   if (first === undefined) {
@@ -88,7 +86,7 @@ function readService(
     auth: password !== undefined,
   };
   return {
-    name: name.output,
+    name,
     addresses: [first, ...rest],
     family: addresses.some((address) => familyOf(address) === 4) ? 4 : 6,
     interface: wishedInterface,

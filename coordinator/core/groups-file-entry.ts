@@ -1,4 +1,5 @@
 // One group as the schema let it through → a group as the plan needs it. Values that VRRP cannot carry are bent aloud.
+import { type Check, maxChecks } from '../../shared/checks.ts';
 import { defaultIntervalMs } from '../../shared/timers.ts';
 import { familyOf, type GroupName } from '../../shared/words.ts';
 import { parseDurationMs } from './duration.ts';
@@ -42,7 +43,8 @@ export function groupFromEntry(entry: Entry, context: FieldContext): Group | und
   const password = readAuth(entry.auth, context);
   const version = readVersion(entry.version, password, context);
   const wishes = [...addresses].flatMap(([address, wish]) => (wish === undefined ? [] : [[address, wish]]));
-  const checks = readChecks(entry.checks ?? [], (it, ...more) => context.complain('checks', it, ...more));
+  const preferred = entry.preferred && readExpressions(entry.preferred, context, 'preferred');
+  const checks = readAllChecks(entry, context);
   const delayMs =
     entry.preempt_delay === undefined ? 0 : readDelay(parseDurationMs(entry.preempt_delay) ?? 0, context);
   const family = [first, ...rest].some((address) => familyOf(address) === 4) ? 4 : 6;
@@ -67,6 +69,7 @@ export function groupFromEntry(entry: Entry, context: FieldContext): Group | und
     provenance: provenanceOf((field) => provenance(field, entry, password, context)),
     ...(members ? { members } : {}),
     ...(tiers ? { tiers } : {}),
+    ...(preferred && preferred !== 'unusable' ? { preferred } : {}),
     ...(entry.transport === 'multicast' ? { transport: 'multicast' as const } : {}),
     ...(entry.preempt === false ? { preempt: false } : {}),
     ...(delayMs > 0 ? { preemptDelayMs: delayMs } : {}),
@@ -87,6 +90,8 @@ function provenance(
 ): string {
   if (field === 'members' && entry.members === undefined && entry.tiers !== undefined)
     return context.originOf('tiers');
+  if (field === 'checks' && entry.checks === undefined && entry.follow !== undefined)
+    return context.originOf('follow');
   const from = context.originOf(field);
   const forced = field === 'version' || (field === 'interval' && from === byDefault);
   return password !== undefined && forced ? `because of the password, ${context.originOf('auth')}` : from;
@@ -120,10 +125,29 @@ function readAddresses(entry: Entry, context: FieldContext): Map<string, string 
   return addresses;
 }
 
+/** To follow a service is a check of it, before all others. */
+function readAllChecks({ follow, checks = [] }: Entry, context: FieldContext): Check[] {
+  const followed = follow === undefined ? [] : [{ name: 'follow', service: follow }];
+  const read = readChecks([...followed, ...checks], (complaint, index, ...more) => {
+    if (index < followed.length) context.complain('follow', complaint);
+    else context.complain('checks', complaint, index - followed.length, ...more);
+  });
+  if (read.length > maxChecks) {
+    context.complain('checks', {
+      code: 'too-many-checks',
+      severity: 'error',
+      message: `expected at most ${maxChecks} checks, the one that follow stands for included`,
+      instead: 'the last one is left out',
+      remedy: 'remove one',
+    });
+  }
+  return read.slice(0, maxChecks);
+}
+
 function readExpressions(
   texts: readonly string[],
   context: FieldContext,
-  field: 'members' | 'tiers',
+  field: 'members' | 'tiers' | 'preferred',
   ...more: (string | number)[]
 ): Expression[] | 'unusable' {
   const expressions: Expression[] = [];
@@ -134,7 +158,7 @@ function readExpressions(
       return;
     }
     const { message, remedy } = read;
-    const instead = 'the group is not served';
+    const instead = field === 'preferred' ? 'nobody is preferred' : 'the group is not served';
     const complaint: Complaint = { code: 'placement-invalid', severity: 'error', message, instead, remedy };
     context.complain(field, { ...complaint, value: readable(text) }, ...more, index);
   });

@@ -5,11 +5,13 @@ import { GroupName } from '../../shared/words.ts';
 import { didYouMean } from './did-you-mean.ts';
 import type { Group } from './groups.ts';
 import { type FieldContext, groupFromEntry } from './groups-file-entry.ts';
+import { readNotifications } from './groups-file-notify.ts';
 import { type FileProblem, fileProblem } from './groups-problem.ts';
 import { type Salvaged, salvage } from './groups-salvage.ts';
 import { Defaults, GroupEntry } from './groups-schema.ts';
 import { type Path, placeOf, type Tree } from './groups-tree.ts';
 import { type Fault, readYaml } from './groups-yaml.ts';
+import type { Receiver } from './notifications.ts';
 import { byDefault } from './provenance.ts';
 import { readable } from './readable.ts';
 
@@ -25,6 +27,8 @@ export interface GroupsFileResult {
   /** False when the text as a whole says nothing: no YAML, no groups, an unknown key at the top. */
   usable: boolean;
   groups: FileGroup[];
+  /** Who is told what happens. */
+  receivers: Receiver[];
   /** Of the file as a whole and of its defaults. */
   problems: FileProblem[];
 }
@@ -43,7 +47,7 @@ export function readGroupsFile(source: FileSource): GroupsFileResult {
   const problems: FileProblem[] = [];
   if (!read.ok) {
     const { fault } = read;
-    return { usable: false, groups: [], problems: [fileProblem(source.name, fault, wholeFile)] };
+    return { ...nothing, problems: [fileProblem(source.name, fault, wholeFile)] };
   }
   const { root, faults } = read;
   const top = root.kind === 'map' ? root.entries : new Map<string, { at: Tree['at']; tree: Tree }>();
@@ -51,8 +55,8 @@ export function readGroupsFile(source: FileSource): GroupsFileResult {
     problems.push(fileProblem(source.name, fault, wholeFile));
   }
   for (const [key, { at }] of top) {
-    if (key === 'groups' || key === 'defaults') continue;
-    const message = `expected groups or defaults${didYouMean(key, ['groups', 'defaults'])}`;
+    if (topKeys.includes(key)) continue;
+    const message = `expected groups, defaults or notifications${didYouMean(key, topKeys)}`;
     const fault = {
       code: 'key-unknown',
       at,
@@ -84,18 +88,23 @@ export function readGroupsFile(source: FileSource): GroupsFileResult {
     };
     problems.push(fileProblem(source.name, fault, wholeFile));
   }
-  if (groups?.kind !== 'map' || problems.length > 0) return { usable: false, groups: [], problems };
+  if (groups?.kind !== 'map' || problems.length > 0) return { ...nothing, problems };
 
   const defaults = readDefaults(source, root, top.get('defaults')?.tree, faults);
   problems.push(...defaults.problems);
+  const notify = readNotifications(source.name, root, top.get('notifications')?.tree, faults);
+  problems.push(...notify.problems);
   const names = new Set([...groups.entries.keys(), ...faults.flatMap(groupOf)]);
   return {
     usable: true,
     groups: [...names].map((name) => readGroup(source, root, name, faults, defaults)),
+    receivers: notify.receivers,
     problems,
   };
 }
 
+const topKeys = ['groups', 'defaults', 'notifications'];
+const nothing = { usable: false, groups: [], receivers: [] };
 const maxGroups = 255;
 const wholeFile = 'the file is not used';
 const groupOf = ({ path }: Fault): string[] =>
@@ -161,8 +170,8 @@ function readGroup(
   });
   const parsedName = v.safeParse(GroupName, name);
   if (!parsedName.success) {
-    const words = 'expected 1 to 63 of A-Z a-z 0-9 _ . - beginning with a letter or a digit';
-    report('group-name-invalid', words, 'choose another name, here and on the nodes', readable(name));
+    const [{ message }] = parsedName.issues;
+    report('group-name-invalid', message, 'choose another name, here and on the nodes', readable(name));
     return done(undefined);
   }
   if (found?.tree.kind !== 'map') {

@@ -17,7 +17,7 @@ export function fileProblem(
 ): FileProblem {
   const secret =
     ['auth', 'password', 'headers'].some((key) => path.includes(key)) ||
-    (path.includes('url') && value?.includes('@') === true);
+    (path.includes('url') && (path[0] === 'notifications' || value?.includes('@') === true));
   const place = path.length === 0 ? '' : `, ${readable(path.join('.'))}`;
   return {
     code,

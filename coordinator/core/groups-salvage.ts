@@ -4,6 +4,7 @@ import { didYouMean } from './did-you-mean.ts';
 import { type FileProblem, fileProblem } from './groups-problem.ts';
 import { type Defaults, type GroupEntry, keysAt, notYet } from './groups-schema.ts';
 import { type Path, placeOf, plain, removeAt, type Tree } from './groups-tree.ts';
+import type { NotificationEntry } from './notifications.ts';
 import { readable } from './readable.ts';
 
 export interface Salvaged<T> {
@@ -13,7 +14,7 @@ export interface Salvaged<T> {
 }
 
 interface Salvage<T> {
-  schema: v.GenericSchema<unknown, T> & (typeof Defaults | typeof GroupEntry);
+  schema: v.GenericSchema<unknown, T> & (typeof Defaults | typeof GroupEntry | typeof NotificationEntry);
   root: Tree;
   /** Part of `root`; what does not fit is taken away from it. */
   tree: Tree;

@@ -1,8 +1,10 @@
 // The schema of groups.yaml: what reads the file, and what editors complete from (coordinator/schema/).
 // It knows the form of a value; what a value means is decided in groups-file.ts.
 import * as v from 'valibot';
+import { ServiceName } from '../../shared/checks.ts';
 import { GroupName } from '../../shared/words.ts';
 import { checkKeysAt, checkSchemas } from './checks-schema.ts';
+import { NotificationEntry, ways } from './notifications.ts';
 
 const text = (most: number) => v.pipe(v.string(), v.minLength(1), v.maxLength(most));
 const list = <T extends v.GenericSchema>(item: T, most: number) =>
@@ -90,6 +92,18 @@ const shared = {
   tiers: v.optional(
     described(list(Tier, 16), 'First match counts, e.g. main site 110-120, same city 100-110'),
   ),
+  preferred: v.optional(
+    described(
+      Members,
+      'Placement expressions; nodes for which all hold lead where no label and no tier says who',
+    ),
+  ),
+  follow: v.optional(
+    described(
+      ServiceName,
+      'A Swarm service: only nodes on which a task of it runs, and is healthy, can hold the addresses',
+    ),
+  ),
   interface: v.optional(
     described(
       Interface,
@@ -174,18 +188,21 @@ export type Defaults = v.InferOutput<typeof Defaults>;
 export const GroupsFile = v.strictObject({
   defaults: v.optional(described(Defaults, 'For every group that does not say otherwise')),
   groups: described(v.record(GroupName, GroupEntry), 'Groups by name'),
+  notifications: v.optional(
+    described(v.record(GroupName, NotificationEntry), 'Who is told what happens, by name'),
+  ),
 });
 
 /** Known words of the design that this version cannot do. */
-export const notYet: ReadonlySet<string> = new Set(['follow', 'real_servers', 'routes', 'virtual_servers']);
+export const notYet: ReadonlySet<string> = new Set(['real_servers', 'routes', 'virtual_servers']);
 
 /** The keys that may stand where a path leads, within a group or the defaults. */
 export function keysAt(
-  schema: typeof GroupEntry | typeof Defaults,
+  schema: typeof GroupEntry | typeof Defaults | typeof NotificationEntry,
   path: readonly (string | number)[],
 ): string[] {
   const [field] = path;
   if (field === 'checks' && path.length > 2) return checkKeysAt(path);
-  const inner = path.length < 2 ? undefined : { auth: Auth, garp: Garp, tiers: Tier }[String(field)];
+  const inner = path.length < 2 ? undefined : { auth: Auth, garp: Garp, tiers: Tier, ...ways }[String(field)];
   return Object.keys((inner ?? schema).entries);
 }

@@ -3,7 +3,7 @@
 import ipaddr from 'ipaddr.js';
 import * as v from 'valibot';
 import type { Problem } from '../../shared/problem.ts';
-import { canonicalAddress, familyOf, InterfaceName } from '../../shared/words.ts';
+import { canonicalAddress, familyOf, GroupName, InterfaceName } from '../../shared/words.ts';
 import { readable } from './readable.ts';
 
 /** A problem without its place. */
@@ -12,6 +12,18 @@ export type Complain = (complaint: Complaint) => void;
 
 const passwordLimit = 8;
 export const maxAddresses = 512;
+
+/** @param remedy where else the name stands */
+export function readGroupName(text: string, remedy: string, complain: Complain): GroupName | undefined {
+  const read = v.safeParse(GroupName, text);
+  if (read.success) return read.output;
+  const [{ message }] = read.issues;
+  complain({
+    ...{ code: 'group-name-invalid', severity: 'error', value: readable(text), message },
+    ...{ instead: 'the group is not served', remedy },
+  });
+  return undefined;
+}
 
 /** "10.0.0.1", "10.0.0.1/24" → "10.0.0.1/32"; undefined when it cannot be a virtual address. */
 export function readAddress(item: string, complain: Complain): string | undefined {

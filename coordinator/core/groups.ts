@@ -1,5 +1,6 @@
-// groups.yaml and the operator's env → groups. A group is one virtual router: addresses that move together.
-// Where two define one group, or one address, the first in this order counts: file, older service, younger service.
+// groups.yaml, labels of services and the operator's env → groups. A group is one virtual router: addresses that move together.
+// Where two define one group, or one address, the first in this order counts: file, labels of
+// services, env of coordinator services; within one kind the older service.
 import type { Check, Script } from '../../shared/checks.ts';
 import type { Problem } from '../../shared/problem.ts';
 import type { Instance } from '../../shared/protocol.ts';
@@ -7,6 +8,8 @@ import { familyOf, type GroupName } from '../../shared/words.ts';
 import { type ConfigInUse, groupsFromConfigs } from './groups-configs.ts';
 import { groupsFromServices } from './groups-env.ts';
 import { claimVmacName } from './groups-file-vrrp.ts';
+import { groupsFromLabels } from './groups-labels.ts';
+import { type Receiver, unknownGroups } from './notifications.ts';
 import type { Expression } from './placement.ts';
 import type { GroupField, Provenance } from './provenance.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -35,7 +38,8 @@ export interface Group {
   intervalMs: number;
   /** Where the group is defined, for people: "service vip_coordinator, env KEEPALIVED_GROUP". */
   source: string;
-  origin: 'file' | 'service';
+  /** groups.yaml, labels of a service that it follows, env of a coordinator service. */
+  origin: 'file' | 'labels' | 'service';
   provenance: Provenance<GroupField>;
   /** Which nodes are members; absent together with tiers: those labelled with the group. */
   members?: Expression[];
@@ -53,6 +57,8 @@ export interface Group {
   vmac?: string | true;
   strict?: true;
   skipCheckAdvAddr?: true;
+  /** Lead where no label and no tier says who does. */
+  preferred?: Expression[];
   checks?: Check[];
   notify?: Script;
 }
@@ -67,15 +73,18 @@ export interface Groups {
 export interface AllGroups extends Groups {
   /** The Docker config that groups come from; undefined when there is none. */
   config: ConfigInUse | undefined;
+  /** Who is told what happens. */
+  receivers: readonly Receiver[];
 }
 
 /** All groups of a snapshot, every name and every address once, in order of precedence. */
 export function collectGroups(snapshot: Snapshot): AllGroups {
   const file = groupsFromConfigs(snapshot);
+  const labels = groupsFromLabels(snapshot);
   const services = groupsFromServices(snapshot);
-  const problems = [...file.problems, ...services.problems];
+  const problems = [...file.problems, ...labels.problems, ...services.problems];
   const byName = new Map<string, Group>();
-  for (const group of [...file.groups, ...services.groups]) {
+  for (const group of [...file.groups, ...labels.groups, ...services.groups]) {
     const rival = byName.get(group.name);
     if (rival) problems.push(definedTwice(group, rival));
     else byName.set(group.name, group);
@@ -85,12 +94,15 @@ export function collectGroups(snapshot: Snapshot): AllGroups {
   const claimed = [...byName.values()]
     .flatMap((group) => claimAddresses(group, owners, problems))
     .map((group) => claimVmacName(group, vmacNames, problems));
+  const named = new Set([...file.named, ...labels.named, ...services.named]);
+  problems.push(...unknownGroups(file.receivers, named));
   const place = ({ name, origin }: Group) =>
     origin === 'file' ? file.listed.indexOf(name) : file.listed.length;
   return {
     config: file.config,
+    receivers: file.receivers,
     groups: claimed.sort((a, b) => place(a) - place(b)),
-    named: new Set([...file.named, ...services.named]),
+    named,
     problems,
   };
 }
@@ -103,12 +115,14 @@ function definedTwice(loser: Group, winner: Group): Problem {
     group: loser.name,
     value: loser.name,
     message: `the group is already defined by ${winner.source}`,
-    instead:
-      winner.origin === 'file'
-        ? 'the file counts, this one is ignored'
-        : 'the older service counts, this one is ignored',
+    instead: `${reasonToWin(winner, loser)} counts, this one is ignored`,
     remedy: 'rename one of the two groups or remove one definition',
   };
+}
+
+function reasonToWin(winner: Group, loser: Group): string {
+  if (winner.origin === 'file') return 'the file';
+  return winner.origin === loser.origin ? 'the older service' : 'the label of the service';
 }
 
 /** An address belongs to the first group that names it; a group that is left with none is not served. */

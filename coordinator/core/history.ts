@@ -1,6 +1,7 @@
 // What the agents remember → what happened to each group, told as an operator would: who held it, who came after, why.
 import type { StateTransition } from '../../shared/protocol.ts';
 import { historyLength } from '../../shared/protocol.ts';
+import { causeWords } from '../../shared/transition-words.ts';
 import type { NodeId } from '../../shared/words.ts';
 import type { AgentRecords } from './agents.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -16,7 +17,27 @@ export interface Switch {
   from: NodeRef | null;
   to: NodeRef;
   reason: string;
+  /** The same as one word, for counting. */
+  cause: HandOverCause;
 }
+
+/** Why a group changed its holder, as one word. */
+export const handOverCauses = [
+  'first',
+  'drained',
+  'ordered',
+  'agent-stopped',
+  'higher-priority',
+  'silence',
+  'held-back',
+  'interface-down',
+  'address-removed',
+  'crashed',
+  'stopped',
+  'restarted',
+  'unknown',
+] as const;
+export type HandOverCause = (typeof handOverCauses)[number];
 
 export type NodeTransition = StateTransition & NodeRef;
 
@@ -89,6 +110,7 @@ function switchesOf(entries: readonly NodeTransition[], names: ReadonlyMap<strin
       from: before ? { node: before.node, hostname: before.hostname } : null,
       to: { node: rise.node, hostname: rise.hostname },
       reason: reasonOf(rise, before, fall, names),
+      cause: handOverCause(rise, before, fall),
     };
   });
 }
@@ -124,45 +146,29 @@ function reasonOf(
   return `${fall.hostname}: ${causeWords(fall, names)}`;
 }
 
-const wordsOf = (order: string): string =>
-  order === 'the agent stops' ? 'stops: its agent was told to end' : order;
-
-/** For people: why an instance changed its state. */
-export function causeWords(
-  { cause, peer, detail, priority }: StateTransition,
-  names: ReadonlyMap<string, string> = new Map(),
-): string {
-  const other = peer ? (names.get(peer.address) ?? peer.address) : 'another member';
-  const theirs = peer?.priority === undefined ? '' : ` (${peer.priority} against ${priority})`;
-  switch (cause) {
-    case 'higher-priority':
-      return `${other} has the higher priority${theirs}${detail === undefined ? '' : `; ${detail}`}`;
-    case 'preempted':
-      return `${other} has the lower priority${theirs}`;
-    case 'resigned':
-      return 'the holder gave it up';
-    case 'silence':
-      return 'the holder was not heard any more';
-    case 'interface-down':
-      return `interface ${detail ?? '?'} went down`;
-    case 'address-removed':
-      return `somebody removed ${detail ?? 'an address'} from the interface`;
-    case 'held-back':
-      return detail ?? 'held back';
-    case 'crashed':
-      return 'keepalived ended by itself';
-    case 'stopped':
-      return 'keepalived stopped running it';
-    case 'started':
-      return 'keepalived began to run it';
-    case 'resumed':
-      return 'takes part again';
-    case 'unseen':
-      return 'happened while no agent watched';
-    case 'unknown':
-      return 'keepalived did not say why';
+/** Follows `reasonOf`. */
+function handOverCause(
+  rise: NodeTransition,
+  before: NodeTransition | undefined,
+  fall: NodeTransition | undefined,
+): HandOverCause {
+  if (!before) return 'first';
+  const again = before.node === rise.node;
+  if (!fall) {
+    if (rise.order !== undefined && (rise.cause === 'preempted' || again)) return 'ordered';
+    if (again) return 'restarted';
+    return rise.cause === 'preempted' ? 'higher-priority' : 'silence';
   }
+  if (fall.order === agentStops) return 'agent-stopped';
+  if (fall.order !== undefined) return fall.order.startsWith('drained') ? 'drained' : 'ordered';
+  if (rise.order !== undefined && (fall.cause === 'higher-priority' || again)) return 'ordered';
+  if (again && fall.cause === 'unknown') return 'restarted';
+  return handOverCauses.find((cause) => cause === fall.cause) ?? 'unknown';
 }
+
+const agentStops = 'the agent stops';
+const wordsOf = (order: string): string =>
+  order === agentStops ? 'stops: its agent was told to end' : order;
 
 /** Address → host name. */
 function addressNames(agents: AgentRecords): Map<string, string> {

@@ -58,8 +58,12 @@ const nodeKeys = [
   'address',
   'drain',
   'observe',
+  'pause',
+  'window',
   'confirmed-down',
   'active-since',
+  'notified',
+  'agent',
   'role',
 ];
 const groupKeys = ['priority', 'interface', 'address', 'lead'];

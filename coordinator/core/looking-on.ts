@@ -10,9 +10,15 @@ import type { RolloutInput } from './rollout.ts';
  * Nodes that look on and cannot say that no keepalived is left there. It and ours never hear each other, so while one
  * may take over, silence proves nothing.
  */
-export function runByHand({ group, members, agents }: RolloutInput): NodeId[] {
+export function runByHand({
+  group,
+  members,
+  agents,
+}: Pick<RolloutInput, 'group' | 'members' | 'agents'>): NodeId[] {
   return members
-    .filter(({ node, observe }) => {
+    .filter(({ node, observe, leftover }) => {
+      // Swarm itself says that it runs.
+      if (leftover) return true;
       if (!observe || !inReach(agents, node)) return false;
       const seen = agents.get(node)?.report?.observed?.find((each) => each.group === group.name);
       return seen === undefined || seen.state !== 'INIT';

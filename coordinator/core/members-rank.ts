@@ -12,6 +12,8 @@ import type { SwarmNode } from './snapshot.ts';
 import { byPreference, type Candidates, spreadLeaders } from './spread.ts';
 
 export const defaultPriority = 100;
+/** Of nodes that a group prefers: so little above the default that usual check weights outweigh it. */
+const preferredPriority = 110;
 
 /** What is known of a member's priority before all members are. */
 export interface Rank {
@@ -41,6 +43,8 @@ export function readRank(context: LabelContext): Rank {
   }
   const index = group.tiers?.findIndex((tier) => fits(node, tier.members)) ?? -1;
   const tier = group.tiers?.[index];
+  if (!tier && group.preferred && fits(node, group.preferred))
+    return { lowest: preferredPriority, highest: preferredPriority, rankFrom: 'preferred' };
   if (!tier) return { lowest: defaultPriority, highest: defaultPriority, rankFrom: 'default' };
   return { lowest: tier.lowest, highest: tier.highest, rankFrom: `tier ${index + 1}` };
 }

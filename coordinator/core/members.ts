@@ -10,6 +10,7 @@ import type { Group, Groups } from './groups.ts';
 import { groupsLabel, groupsNamedBy, label, unknownLabels } from './labels.ts';
 import { type Attachment, attach } from './members-attach.ts';
 import { type Rank, rank, readRank } from './members-rank.ts';
+import { refuseOtherSegments } from './members-segment.ts';
 import { readObserve } from './observe.ts';
 import { fits } from './placement.ts';
 import { readable } from './readable.ts';
@@ -45,6 +46,8 @@ export interface Heard {
   interfaces: ReadonlyMap<NodeId, readonly NetworkInterface[]>;
   /** The interfaces that a node tracks for a group now. */
   tracked(node: NodeId, group: string): readonly string[];
+  /** Its keepalived is MASTER of the group. */
+  holds(node: NodeId, group: string): boolean;
 }
 
 type Candidate = Omit<Member, 'wantedPriority' | 'priorityFrom' | 'order'> & Rank;
@@ -89,6 +92,7 @@ export function findMembers(
   for (const group of groups) {
     const members = candidates.get(group.name) ?? [];
     refuseSharedSources(snapshot, group, members, problems);
+    refuseOtherSegments(snapshot, group, members, heard.interfaces, heard.holds, problems);
     if (members.length === 0) problems.push(withoutMember(group));
   }
   return { byGroup: rank(candidates), problems };

@@ -31,7 +31,9 @@ export function readObserve(
   };
 }
 
+/** Also where the former operator's keepalived runs: what it has put up is no address of the node's own. */
 export function isObserving(snapshot: Snapshot, node: NodeId): boolean {
+  if (snapshot.leftovers?.some(({ nodes }) => nodes.includes(node))) return true;
   const found = snapshot.nodes.find(({ id }) => id === node);
   return found !== undefined && readObserve(snapshot, found).observe;
 }

@@ -28,19 +28,12 @@ export function listsAsPeer(
   return !willRun || report?.rejected != null || report?.keepalived.phase === 'backing-off';
 }
 
-/** Out of reach, and its last report says that it sends no adverts to `address`. */
+/** Its last report says that it runs the group and neither sends adverts to `address` nor takes any from there. */
 export function isUnaware({ group, agents }: RolloutInput, peer: NodeId, address: string): boolean {
-  if (inReach(agents, peer)) return false;
   const running = runningInstance(agents, peer, group.name);
   if (!running || running.transport === 'multicast') return false;
   return !running.peers.some((known) => known.address === address);
 }
-
-/** A member in reach holds. */
-export const isServed = (agents: Agents, group: string): boolean =>
-  [...agents.keys()].some(
-    (node) => inReach(agents, node) && runningInstance(agents, node, group)?.state === 'MASTER',
-  );
 
 /** Members to be, and nodes that run the group now or may do so out of reach; one address each, ordered by node id. */
 export function possiblyActive({ group, members, agents, known }: RolloutInput): Peer[] {

@@ -6,18 +6,25 @@ import type { NodeId, Vrid } from '../../shared/words.ts';
 import type { AgentRecord } from './agents.ts';
 import { hasWeights, weightProblems } from './checks-weight.ts';
 import { confirmedDown, possiblyRunning } from './confirmed-down.ts';
+import { type Frozen, freeze } from './frozen.ts';
 import { type AllGroups, collectGroups, type Group } from './groups.ts';
 import { usableInterfaces } from './interfaces.ts';
 import { leadOf } from './lead.ts';
+import { leftoverProblems, servedByLeftover } from './leftovers.ts';
 import { findMembers, type Member, ownedByNodes } from './members.ts';
 import { isObserving, observeLabel } from './observe.ts';
 import { observedProblems } from './observed.ts';
+import { type Paused, readPause } from './paused.ts';
 import { assignPriorities } from './priority.ts';
+import { readable } from './readable.ts';
 import { type RolloutStep, rollOut, type Waiting } from './rollout.ts';
 import { serviceProblems } from './service-tasks.ts';
 import { nodeName, type Snapshot } from './snapshot.ts';
 import { type Conflict, conflictProblem, findConflict } from './two-holders.ts';
+import { unfitAddresses } from './unfit-addresses.ts';
 import { allocateVrids } from './vrid.ts';
+import { type VridUse, vridUse } from './vrid-use.ts';
+import { applyWindows, type PlannedWindow } from './windows.ts';
 
 /** What the coordinator knows of one agent. A report outlives its connection: the node may still hold an address. */
 export interface AgentView {
@@ -33,6 +40,8 @@ export interface PlannedMember extends Member {
   leads: boolean;
   /** Final priority that keepalived is to get; undefined for one that takes no part (reserve, no interface). */
   priority: number | undefined;
+  /** A keepalived of the former operator serves the group here. */
+  leftover?: boolean;
 }
 
 export interface PlannedGroup {
@@ -47,50 +56,73 @@ export interface Plan {
   assignments: Map<NodeId, AssignedInstance[]>;
   groups: PlannedGroup[];
   problems: Problem[];
+  /** Who was told to step down, and for whom. */
+  conflicts: readonly Conflict[];
   /** When time alone may change the plan: Unix ms. */
   againMs?: number;
+  /** Of each node with a label for one: that which is open, or the next; in order of time. */
+  windows?: PlannedWindow[];
+  /** The plan stands still: of `assignments` nothing goes out, only what `frozen` calls urgent. */
+  pause?: Paused;
+  frozen?: Frozen;
   /** The version of groups.yaml that this plan was made from. */
   config?: AllGroups['config'];
+  /** Who is told what happens. */
+  receivers?: AllGroups['receivers'];
 }
 
 /** At most this many members of a group are active at once; the rest wait in reserve. */
 export const maxActiveMembers = 16;
 
-export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
+/** @param settledVrids in use, for a plan of what is to be once everything has settled; else as agents report */
+export function plan(snapshot: Snapshot, agents: Agents, nowMs: number, settledVrids?: VridUse): Plan {
   const interfaces = new Map<NodeId, readonly NetworkInterface[]>();
   for (const [node, { report }] of agents)
     if (report) interfaces.set(node, usableInterfaces(report.interfaces));
 
   const defined = collectGroups(snapshot);
-  const problems = [...defined.problems];
+  const { pause, problems: pauses } = readPause(snapshot, nowMs);
+  const problems = [...pauses, ...defined.problems];
   const groups = defined.groups.flatMap((group) =>
     withoutNodeAddresses(snapshot, group, agents, interfaces, problems),
   );
   const tracked = (node: NodeId, group: string) =>
     runningInstance(agents, node, group)?.trackInterfaces ?? [];
-  const memberships = findMembers(snapshot, { ...defined, groups }, { interfaces, tracked }, nowMs);
-  const vrids = allocateVrids(groups, learntVrids(agents));
-  problems.push(...memberships.problems, ...vrids.problems);
+  const holds = (node: NodeId, group: string) => runningInstance(agents, node, group)?.state === 'MASTER';
+  const memberships = findMembers(
+    snapshot,
+    { ...defined, groups },
+    { interfaces, tracked, holds },
+    pause?.sinceMs ?? nowMs,
+  );
+  const windows = applyWindows(snapshot, memberships.byGroup, agents, pause?.sinceMs ?? nowMs);
+  problems.push(...windows.problems);
+  const known = possiblyRunning(snapshot, agents);
+  const labelled = [...memberships.byGroup.values()].flatMap((members) => members.map(({ node }) => node));
+  const vrids = allocateVrids(groups, settledVrids ?? vridUse(snapshot, agents, labelled, known));
+  problems.push(...memberships.problems, ...vrids.problems, ...leftoverProblems(snapshot, groups));
 
   const assignments = new Map<NodeId, AssignedInstance[]>();
   for (const [node, { connected, report }] of agents) if (connected && report) assignments.set(node, []);
 
   const planned: PlannedGroup[] = [];
-  const looks: number[] = [];
+  const conflicts: Conflict[] = [];
+  const looks: number[] = pause ? [] : [...windows.againMs];
   for (const group of groups) {
     const vrid = vrids.byGroup.get(group.name);
     if (vrid === undefined) continue;
-    const members = prioritise(snapshot, group, memberships.byGroup.get(group.name) ?? []);
+    const members = prioritise(snapshot, group, memberships.byGroup.get(group.name) ?? [], agents);
     const step = rollOut({
       group,
       vrid: vrid as Vrid,
       members,
       agents,
-      known: possiblyRunning(snapshot, agents),
+      known,
     });
     const { conflict, againMs } = findConflict(agents, group.name, nowMs);
     if (conflict) {
       stepDown(step, conflict);
+      conflicts.push(conflict);
       problems.push(conflictProblem(snapshot, agents, conflict));
     }
     if (againMs !== undefined) looks.push(againMs);
@@ -103,15 +135,25 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number): Plan {
         members.flatMap(({ priority }) => priority ?? []),
       ),
     );
+    problems.push(...reserveProblems(group, members.length));
     planned.push({ group, vrid: vrid as Vrid, members, waiting: step.waiting });
   }
   problems.push(...fromAgents(snapshot, agents));
+  const frozen = pause && freeze(snapshot, planned, agents, nowMs);
+  if (pause && frozen) {
+    problems.push(...frozen.problems);
+    looks.push(pause.untilMs, ...frozen.againMs);
+  }
   return {
     assignments,
     groups: planned,
+    conflicts,
     problems,
     ...(looks.length > 0 ? { againMs: Math.min(...looks) } : {}),
+    ...(windows.windows.length > 0 ? { windows: windows.windows } : {}),
+    ...(pause && frozen ? { pause, frozen } : {}),
     config: defined.config,
+    receivers: defined.receivers,
   };
 }
 
@@ -135,10 +177,19 @@ function distribute(step: RolloutStep, assignments: Map<NodeId, AssignedInstance
  * A member that has not been heard yet keeps its rank: a coordinator that is new must not shift the others' priorities
  * only because it does not know a dead node's interfaces.
  */
-function prioritise(snapshot: Snapshot, group: Group, members: Member[]): PlannedMember[] {
+function prioritise(snapshot: Snapshot, group: Group, members: Member[], agents: Agents): PlannedMember[] {
   const lead = leadOf(snapshot, group.name, members);
+  // Where ours runs already, that stays: two on one host are reported.
+  const old = new Set(
+    members.flatMap(({ node }) =>
+      !runningInstance(agents, node, group.name) && servedByLeftover(snapshot, node, group) ? [node] : [],
+    ),
+  );
   const able = members
-    .filter((member) => !member.observe && (member.attachment !== undefined || !member.reported))
+    .filter(
+      ({ node, observe, attachment, reported }) =>
+        !observe && !old.has(node) && (attachment !== undefined || !reported),
+    )
     .sort((a, b) => b.wantedPriority - a.wantedPriority || a.order - b.order)
     .slice(0, maxActiveMembers);
   const priorities = assignPriorities(
@@ -154,22 +205,13 @@ function prioritise(snapshot: Snapshot, group: Group, members: Member[]): Planne
     ...member,
     leads: member.node === lead,
     priority: priorities.get(member.node),
+    ...(old.has(member.node) ? { observe: true, leftover: true } : {}),
   }));
 }
 
 /** What runs of a group on a node, if its agent is known to run it. */
 export function runningInstance(agents: Agents, node: NodeId, group: string): RunningInstance | undefined {
   return agents.get(node)?.report?.instances.find((instance) => instance.group === group);
-}
-
-function learntVrids(agents: Agents): Map<string, number> {
-  const learnt = new Map<string, number>();
-  for (const node of [...agents.keys()].sort()) {
-    for (const { group, vrid, state } of agents.get(node)?.report?.instances ?? []) {
-      if (!learnt.has(group) || state === 'MASTER') learnt.set(group, vrid);
-    }
-  }
-  return learnt;
 }
 
 /** An address that a node has as its own is refused, unless the group serves it already: then it is only reported. */
@@ -186,6 +228,22 @@ function withoutNodeAddresses(
     [...agents.keys()].flatMap((node) => runningInstance(agents, node, group.name)?.addresses ?? []),
   );
   const refused = new Set<string>();
+  for (const { address, node, why } of unfitAddresses(snapshot, group, interfaces)) {
+    if (!served.has(address)) refused.add(address);
+    problems.push({
+      code: 'address-unfit',
+      severity: 'error',
+      where: group.provenance.addresses,
+      group: group.name,
+      node,
+      value: address,
+      message: why,
+      instead: served.has(address)
+        ? 'the group goes on serving it'
+        : 'this address is left out, the others are served',
+      remedy: 'choose an address that no machine has',
+    });
+  }
   for (const { address, node } of ownedByNodes(group, ruled)) {
     if (!served.has(address)) refused.add(address);
     problems.push({
@@ -208,6 +266,23 @@ function withoutNodeAddresses(
   return first === undefined ? [] : [{ ...group, addresses: [first, ...rest] }];
 }
 
+/** In reserve a node holds nothing, even when the task is there. */
+function reserveProblems(group: Group, members: number): Problem[] {
+  if (group.origin !== 'labels' || members <= maxActiveMembers) return [];
+  return [
+    {
+      code: 'members-in-reserve',
+      severity: 'warning',
+      where: group.provenance.members,
+      group: group.name,
+      value: String(members),
+      message: `the service may run on more than ${maxActiveMembers} nodes, the most that can share an address`,
+      instead: 'those with the lowest priorities cannot hold the addresses, even when a task runs there',
+      remedy: `constrain the service, or choose nodes by the label swarm-vip.${group.name}.members`,
+    },
+  ];
+}
+
 function unreachable(snapshot: Snapshot, group: Group, members: PlannedMember[], agents: Agents): Problem[] {
   const confirmed = new Set(confirmedDown(snapshot));
   return members
@@ -221,7 +296,9 @@ function unreachable(snapshot: Snapshot, group: Group, members: PlannedMember[],
         where: `node ${nodeName(snapshot, node)}`,
         group: group.name,
         node,
-        message: `no agent of this node is connected; Swarm calls the node ${swarmNode?.state}, availability ${swarmNode?.availability}`,
+        message:
+          `no agent of this node is connected; Swarm calls the node ${swarmNode?.state}, ` +
+          `availability ${swarmNode?.availability}${agentTaskWords(snapshot, node)}`,
         instead: confirmed.has(node)
           ? 'an operator has confirmed that it is off: nobody waits for it'
           : seen
@@ -232,6 +309,15 @@ function unreachable(snapshot: Snapshot, group: Group, members: PlannedMember[],
           'and something waits for it: swarm-vip confirm-down NODE',
       };
     });
+}
+
+/** Why there is none, in Swarm's words. */
+function agentTaskWords({ agentTasks, agentServices }: Snapshot, node: NodeId): string {
+  if (agentServices?.length === 0) return '; no service of agents is deployed';
+  if (!agentTasks) return '';
+  const task = agentTasks.find((each) => each.node === node);
+  if (!task) return '; Swarm has no task for its agent yet';
+  return `; its agent’s task: ${task.state}${task.error === '' ? '' : `: ${readable(task.error)}`}`;
 }
 
 function fromAgents(snapshot: Snapshot, agents: Agents): Problem[] {

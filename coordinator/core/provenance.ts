@@ -8,6 +8,7 @@ export const byDefault = 'default';
 export const groupFields = [
   'addresses',
   'members',
+  'preferred',
   'interface',
   'router_id',
   'interval',

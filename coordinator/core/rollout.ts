@@ -1,8 +1,8 @@
 // Plan → the next safe step, per node. Stateless: what has been reached is read off the agents' reports, so a new
 // active coordinator goes on where the old one stopped. Rules (R1 to R5):
 //   R2  what members must agree on changes in order (agreement.ts);
-//   R1  a joiner is told that silence proves absence only when every member in reach lists it as peer, and is told
-//       nothing while one that is out of reach does not;
+//   R1  a joiner is told that silence proves absence only when every member in reach lists it as peer, and that an advert
+//       proves nothing while a member that runs the group, in reach or not, does not: keepalived hears its peers alone;
 //   R3  a member that leaves stays on everybody's peer list until it reports that it stopped;
 //   R4  peer lists hold every member that may be active, in reach or not;
 //   R5  priorities change in an order that inverts nothing on the way.
@@ -14,9 +14,10 @@ import { hasWeights } from './checks-weight.ts';
 import type { Group } from './groups.ts';
 import { instanceBasis, instanceOptions } from './groups-options.ts';
 import { lookingOn, runByHand } from './looking-on.ts';
-import { inReach, isServed, isUnaware, listsAsPeer, possiblyActive } from './peers.ts';
+import { inReach, isUnaware, listsAsPeer, possiblyActive } from './peers.ts';
 import { type Agents, type PlannedMember, runningInstance } from './plan.ts';
 import { stepPriorities } from './priority.ts';
+import { asAssigned } from './running.ts';
 
 export interface RolloutInput {
   group: Group;
@@ -78,11 +79,11 @@ export function rollOut(input: RolloutInput): RolloutStep {
     const unaware = peers
       .map((peer) => peer.node)
       .filter((peer) => isUnaware(input, peer, attachment.source));
-    if (unaware.length > 0 && !resumed && isServed(agents, group.name)) {
-      // Cut off from the managers alone it may still hold one day, and this member would never hear it. Where nobody
-      // holds, such a one would: silence proves that there is none.
-      waiting.push({ node, for: unaware, why: 'they are out of reach and do not list it as peer' });
-      continue;
+    const lost = unaware.filter((peer) => !inReach(agents, peer));
+    if (lost.length > 0 && !resumed) {
+      // Cut off from the managers alone it may hold one day, and neither would ever hear the other; one that seems to be in
+      // reach may be cut off already. Where nobody holds, such a one would: silence proves that there is none.
+      waiting.push({ node, for: lost, why: 'they are out of reach and do not list it as peer' });
     }
     if (byHand.length > 0 && !resumed) {
       const why = 'the keepalived run by hand there holds the addresses or may take them over; stop it';
@@ -105,6 +106,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
         : { password: group.password as NonNullable<AssignedInstance['password']> }),
       ...instanceOptions(group, vrid, attachment),
       peersConfirmed: unconfirmed.length === 0 && byHand.length === 0,
+      ...(unaware.length > 0 ? { silenceOnly: true } : {}),
       ...floorOf(group, floors.get(node)),
       ...(drain ? { standAside: drain.force ? 'now' : 'relieved' } : {}),
       ...orderOf(drain, leads, transition),
@@ -138,18 +140,9 @@ function leavingHolders(
     const running =
       stays.has(node) || !inReach(agents, node) ? undefined : runningInstance(agents, node, group.name);
     if (running?.state !== 'MASTER') continue;
-    const {
-      state: _s,
-      stateSinceMs: _t,
-      effectivePriority: _e,
-      pause: _p,
-      held: _h,
-      checks: _c,
-      ...instance
-    } = running;
     const order = 'leaves the group';
     leaving.set(node, {
-      ...instance,
+      ...asAssigned(running),
       peersConfirmed: true,
       transition: 'keep',
       standAside: 'relieved',

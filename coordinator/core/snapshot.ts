@@ -13,25 +13,80 @@ export interface SwarmNode {
   /** Addresses under which Swarm knows the node; empty when it knows none (0.0.0.0). */
   addresses: string[];
   labels: Record<string, string>;
+  /** When Swarm last changed what it knows of the node, by its leader's clock: Unix ms; 0 when it does not say. */
+  updatedMs?: number;
 }
 
-/** A service that defines groups: one that carries the label `swarm-vip.role=coordinator`. */
+/** A running task. */
+export interface Task {
+  id: string;
+  node: NodeId;
+}
+
+/** A service of ours that defines groups; how it is told from others: swarm-services.ts. */
 export interface CoordinatorService {
   id: string;
   name: string;
   /** RFC 3339; the older of two services wins where both define one thing. */
   createdAt: string;
+  /** As in its specification: with tag, and with digest if a client has resolved it. */
+  image?: string;
   env: Record<string, string>;
-  /** Nodes on which a task of it runs. */
-  runningOn: NodeId[];
+  /** Carries the label swarm-vip.role. */
+  labelled?: boolean;
+  updating?: boolean;
+  /** Those that run. */
+  tasks: Task[];
 }
 
-/** Any service of the Swarm, as far as checks ask for it. */
+/** A service of agents. */
+export interface AgentService {
+  id: string;
+  name: string;
+  /** Created by a coordinator, as opposed to a compose file. */
+  managed: boolean;
+  /** Of a managed one: what it was made for (agent-service.ts). */
+  madeFor?: string;
+  /** Names of the secrets that it mounts. */
+  secrets: string[];
+  env: Record<string, string>;
+  /** An update is under way. */
+  updating: boolean;
+  /** Swarm has taken the last update back. */
+  rolledBack?: boolean;
+}
+
+/** The newest task of an agent service on a node. */
+export interface AgentTask {
+  node: NodeId;
+  state: string;
+  /** In Swarm's words; empty if it has none. */
+  error: string;
+}
+
+/** A service that the former operator created for one node. */
+export interface Leftover {
+  id: string;
+  name: string;
+  addresses: string[];
+  /** The host name that it is bound to. */
+  hostname: string;
+  /** Where its keepalived runs now. */
+  nodes: NodeId[];
+}
+
+/** Any service of the Swarm, as far as checks ask for it and its labels define groups. */
 export interface SwarmService {
   id: string;
   name: string;
   /** Undefined for a global one. */
   replicas: number | undefined;
+  /** RFC 3339. */
+  createdAt?: string;
+  /** Those under our prefix. */
+  labels?: Readonly<Record<string, string>>;
+  /** Placement constraints, as written. */
+  constraints?: readonly string[];
 }
 
 /** A Docker config labelled `swarm-vip.groups`: one version of groups.yaml. */
@@ -52,23 +107,18 @@ export interface Snapshot {
   configs?: GroupsConfig[];
   /** Short secrets mounted into the coordinator, by name: passwords that groups.yaml refers to. */
   secrets?: Readonly<Record<string, string>>;
+  agentServices?: AgentService[];
+  /** Read only while an agent is missing. */
+  agentTasks?: AgentTask[];
+  leftovers?: Leftover[];
+  /** Names of services that still run the former operator. */
+  formerOperators?: string[];
 }
 
 /** "web-01 (k3v…)": how problems and status name a node; hostnames alone may repeat. */
 export function nodeName(snapshot: Snapshot, id: NodeId): string {
   const node = snapshot.nodes.find((candidate) => candidate.id === id);
   return node ? `${node.hostname} (${id})` : id;
-}
-
-/**
- * Which node's coordinator is active: the one on Swarm's leader; if none runs there, the one with the lowest node id.
- * A rule over Swarm's own state, so that all coordinators agree without an election of ours.
- */
-export function activeCoordinator(snapshot: Snapshot): NodeId | undefined {
-  const running = new Set(snapshot.services.flatMap((service) => service.runningOn));
-  const leader = snapshot.nodes.find((node) => node.leader);
-  if (leader && running.has(leader.id)) return leader.id;
-  return [...running].sort()[0];
 }
 
 /** Addresses of all managers, for agents to connect to. */

@@ -9,10 +9,12 @@ import type { Drain } from './drain.ts';
 import type { Group } from './groups.ts';
 import type { ConfigInUse } from './groups-configs.ts';
 import { observedNote, observedObstacle, sentPriority } from './observed.ts';
+import type { Paused } from './paused.ts';
 import type { Plan, PlannedGroup, PlannedMember } from './plan.ts';
 import type { TaskStaleness } from './service-tasks.ts';
 import { tasksStaleProblem } from './service-tasks.ts';
 import type { Snapshot } from './snapshot.ts';
+import type { PlannedWindow } from './windows.ts';
 
 export type Verdict = 'OK' | 'DEGRADED' | 'NO HOLDER' | 'TWO HOLDERS';
 
@@ -58,6 +60,11 @@ export interface GroupStatus {
   /** Where each value of the group comes from: "config groups-7, line 12", "default". */
   provenance: Group['provenance'];
   holders: (NodeRef & { sinceMs: number })[];
+  /**
+   * The member that would hold if all were well: the highest that is neither drained nor looking on. Null: nobody is
+   * preferred, because a holder stays (`preempt: false`).
+   */
+  preferred: NodeRef | null;
   members: MemberStatus[];
   /** Steps that wait, for whom and why. */
   waiting: (NodeRef & { for: NodeRef[]; why: string })[];
@@ -76,6 +83,18 @@ export interface AgentStatus extends NodeRef {
   inSync: boolean;
 }
 
+export interface WindowStatus extends NodeRef {
+  schedule: string;
+  timeZone: string;
+  reason: string;
+  from: string;
+  until: string;
+  /** The addresses are to be elsewhere now; a little before `from` already. */
+  open: boolean;
+  /** Groups for which it is not carried out, because nobody else could hold them. */
+  refused: string[];
+}
+
 export interface Status {
   apiVersion: 'swarm-vip/v1';
   kind: 'Status';
@@ -89,8 +108,16 @@ export interface Status {
     epoch: number | null;
   };
   snapshot: { ageMs: number; error: string | null };
+  /** The plan stands still; `waiting` are the nodes that are to run something else afterwards. */
+  pause: { reason: string; since: string; until: string; waiting: NodeRef[] } | null;
+  /** Maintenance windows of nodes: those that are open, and the next ones, in order of time. */
+  windows: WindowStatus[];
   /** The Docker config that groups.yaml was read from; null when there is none. */
   config: ConfigInUse | null;
+  /** Where agents come from; null when there is no service of them. */
+  agentService: { name: string; managed: boolean } | null;
+  /** What the former operator left behind: `swarm-vip migrate` replaces it. */
+  leftovers: { service: string; nodes: NodeRef[] }[];
   groups: GroupStatus[];
   agents: AgentStatus[];
   problems: Problem[];
@@ -129,6 +156,9 @@ export function status(input: StatusInput): Status {
     ...(input.tasks ? [tasksStaleProblem(input.tasks)] : []),
   ];
   const groups = plan.groups.map((planned) => groupStatus(planned, agents, ref));
+  const shownAgents = [...agents]
+    .map(([node, record]) => agentStatus(ref(node), record, plan, nowMs))
+    .sort((a, b) => a.hostname.localeCompare(b.hostname) || a.node.localeCompare(b.node));
   return {
     apiVersion: 'swarm-vip/v1',
     kind: 'Status',
@@ -144,13 +174,39 @@ export function status(input: StatusInput): Status {
       epoch: input.epoch ?? null,
     },
     snapshot: { ageMs: input.snapshotAgeMs, error: input.snapshotError ?? null },
+    pause: plan.pause ? pauseStatus(plan.pause, shownAgents) : null,
+    windows: (plan.windows ?? []).map((window) => windowStatus(window, ref(window.node))),
     config: plan.config ?? null,
+    agentService: agentServiceOf(snapshot),
+    leftovers: (snapshot.leftovers ?? []).map(({ name, nodes }) => ({
+      service: name,
+      nodes: nodes.map(ref),
+    })),
     groups,
-    agents: [...agents]
-      .map(([node, record]) => agentStatus(ref(node), record, plan, nowMs))
-      .sort((a, b) => a.hostname.localeCompare(b.hostname) || a.node.localeCompare(b.node)),
+    agents: shownAgents,
     problems,
   };
+}
+
+function agentServiceOf({ agentServices = [] }: Snapshot): Status['agentService'] {
+  const service = agentServices.find(({ managed }) => !managed) ?? agentServices[0];
+  return service ? { name: service.name, managed: service.managed } : null;
+}
+
+function pauseStatus({ reason, sinceMs, untilMs }: Paused, agents: readonly AgentStatus[]): Status['pause'] {
+  const waiting = agents.filter(({ connected, inSync }) => connected && !inSync);
+  return {
+    reason,
+    since: new Date(sinceMs).toISOString(),
+    until: new Date(untilMs).toISOString(),
+    waiting: waiting.map(({ node, hostname }) => ({ node, hostname })),
+  };
+}
+
+function windowStatus(window: PlannedWindow, ref: NodeRef): WindowStatus {
+  const { schedule, zone, reason, fromMs, untilMs, open, refused } = window;
+  const [from = '', until = ''] = [fromMs, untilMs].map((ms) => new Date(ms).toISOString());
+  return { ...ref, schedule, timeZone: zone, reason, from, until, open, refused };
 }
 
 function groupStatus(
@@ -180,9 +236,17 @@ function groupStatus(
       ...ref(node),
       sinceMs: sinceOf(agents.get(node), group.name),
     })),
+    preferred: preferredOf(planned, ref),
     members,
     waiting: waiting.map((step) => ({ ...ref(step.node), for: step.for.map(ref), why: step.why })),
   };
+}
+
+function preferredOf({ group, members }: PlannedGroup, ref: (node: NodeId) => NodeRef): NodeRef | null {
+  const able = members.filter(({ drain, observe, priority }) => !drain && !observe && priority !== undefined);
+  if (group.preempt === false && !able.some(({ leads }) => leads)) return null;
+  const [first] = able.sort((a, b) => (b.priority ?? 0) - (a.priority ?? 0));
+  return first ? ref(first.node) : null;
 }
 
 function groupVerdict(holders: number, members: readonly MemberStatus[]): Verdict {

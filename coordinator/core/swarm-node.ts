@@ -7,6 +7,7 @@ export const SwarmLabels = v.optional(v.nullable(v.record(v.string(), v.string()
 const RawNode = v.object({
   ID: NodeId,
   Version: v.object({ Index: v.number() }),
+  UpdatedAt: v.optional(v.string(), ''),
   Spec: v.object({
     Labels: SwarmLabels,
     Role: v.picklist(['manager', 'worker']),
@@ -40,5 +41,6 @@ function swarmNode(raw: RawNode): SwarmNode {
     leader: raw.ManagerStatus?.Leader ?? false,
     addresses: [...new Set(addresses)].filter((text) => text !== undefined),
     labels: raw.Spec.Labels ?? {},
+    updatedMs: Date.parse(raw.UpdatedAt) || 0,
   };
 }

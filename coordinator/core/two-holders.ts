@@ -12,10 +12,12 @@ export const conflictMs = 1_000;
 const travelMs = 200;
 /** How soon to look again whether a member that claimed to hold before there were two still does. */
 const lookMs = 100;
+/** Who takes over so soon after another one had to step down does not hear the holder that went on. */
+export const challengeMs = 5_000;
 
 export interface Conflict {
   group: string;
-  /** Goes on: the highest of ours, or nothing of ours at all. */
+  /** Goes on: the highest of ours that others hear, or nothing of ours at all. */
   upper: NodeId;
   /** Are to step down. */
   lower: NodeId[];
@@ -29,30 +31,40 @@ interface Claimant {
   running: RunningInstance | undefined;
   firstMs: number;
   lastMs: number;
+  upheldMs?: number;
 }
 
 /**
  * A claim made before there were two proves nothing: a holder that lost power or network is still connected for seconds
- * (`silenceLimitMs`), with MASTER as its last word. Only those who have said it again since then count.
- * @returns when, if ever, to look again (Unix ms), and the conflict that has lasted long enough */
+ * (`silenceLimitMs`), with MASTER as its last word. Of any two only those count who have both said it again since then.
+ * @returns when, if ever, to look again (Unix ms), and the conflict that has lasted long enough
+ */
 export function findConflict(
   agents: Agents,
   group: string,
   nowMs: number,
 ): { conflict?: Conflict; againMs?: number } {
   const claimants = claimantsOf(agents, group);
-  if (claimants.length < 2) return {};
-  // The second newest claim began when there were two.
-  const [, second] = claimants.map(({ firstMs }) => firstMs).sort((a, b) => a - b);
-  const sinceMs = second ?? nowMs;
-  const dueMs = sinceMs + conflictMs;
-  if (nowMs < dueMs) return { againMs: dueMs };
-  const current = claimants.filter(({ lastMs }) => lastMs >= sinceMs + travelMs);
-  if (current.length < 2) return { againMs: nowMs + lookMs };
-  const [upper, ...lower] = current.sort(byRank).map(({ node }) => node);
-  if (upper === undefined) return {};
-  const observed = current.filter(({ running }) => !running).map(({ node }) => node);
-  return { conflict: { group, upper, lower: lower.filter((node) => !observed.includes(node)), observed } };
+  const current = new Set<Claimant>();
+  let againMs = Number.POSITIVE_INFINITY;
+  for (const [at, one] of claimants.entries()) {
+    for (const other of claimants.slice(at + 1)) {
+      const sinceMs = Math.max(one.firstMs, other.firstMs);
+      const dueMs = sinceMs + conflictMs;
+      const both = [one, other].every(({ lastMs }) => lastMs >= sinceMs + travelMs);
+      if (nowMs < dueMs) againMs = Math.min(againMs, dueMs);
+      else if (!both) againMs = Math.min(againMs, nowMs + lookMs);
+      else current.add(one).add(other);
+    }
+  }
+  const [upper, ...lower] = ranked([...current]).map(({ node }) => node);
+  const again = Number.isFinite(againMs) ? { againMs } : {};
+  if (upper === undefined) return again;
+  const observed = [...current].filter(({ running }) => !running).map(({ node }) => node);
+  return {
+    conflict: { group, upper, lower: lower.filter((node) => !observed.includes(node)), observed },
+    ...again,
+  };
 }
 
 function claimantsOf(agents: Agents, group: string): Claimant[] {
@@ -63,6 +75,19 @@ function claimantsOf(agents: Agents, group: string): Claimant[] {
     if (!connected || !claim || (running ?? seen)?.state !== 'MASTER') return [];
     return [{ node, running, ...claim }];
   });
+}
+
+/**
+ * The highest goes on, unless another one had to step down for it a moment ago and yet the next one took over: then it
+ * is the highest whom the others do not hear, and without this they would take turns beside it for good.
+ */
+function ranked(claimants: Claimant[]): Claimant[] {
+  const [first, ...others] = claimants.sort(byRank);
+  if (!first) return [];
+  const { running, upheldMs } = first;
+  const challenges = (other: Claimant) =>
+    upheldMs !== undefined && other.firstMs > upheldMs && other.firstMs - upheldMs < challengeMs;
+  return running && others.length > 0 && others.every(challenges) ? [...others, first] : [first, ...others];
 }
 
 /** What nobody may order goes on, so it ranks above everything of ours. */

@@ -1,9 +1,11 @@
 // Virtual router ids: unique among our groups, the operator's choice if there is one, and never moved by a restart:
-// what agents already run is learnt back before anything new is allocated.
+// what agents already run is learnt back before anything new is allocated (vrid-use.ts). An id is free only once nobody
+// runs it: members that share one for a moment would listen to the wrong holder.
 import type { Problem } from '../../shared/problem.ts';
 import type { GroupName } from '../../shared/words.ts';
 import type { Group } from './groups.ts';
 import { fnv1a } from './hash.ts';
+import type { VridUse } from './vrid-use.ts';
 
 /** What the operator's contract means when nobody says otherwise; groups of a file have no such wish. */
 const preferredVrid = 51;
@@ -13,29 +15,40 @@ export interface Vrids {
   problems: Problem[];
 }
 
-/**
- * @param groups in order of precedence
- * @param learnt ids that agents run now, by group
- */
-export function allocateVrids(groups: readonly Group[], learnt: ReadonlyMap<string, number>): Vrids {
+/** @param groups in order of precedence */
+export function allocateVrids(groups: readonly Group[], { learnt, runBy, unheard }: VridUse): Vrids {
   const byGroup = new Map<GroupName, number>();
   const problems: Problem[] = [];
   const taken = new Map<number, GroupName>();
-  const take = (group: Group, vrid: number): boolean => {
-    if (taken.has(vrid)) return false;
+  const inTheWay = (group: Group, vrid: number): GroupName | undefined =>
+    taken.get(vrid) ?? [...(runBy.get(vrid) ?? [])].find((other) => other !== group.name);
+  const keep = (group: Group, vrid: number | undefined): boolean => {
+    if (vrid === undefined || taken.has(vrid)) return false;
     taken.set(vrid, group.name);
     byGroup.set(group.name, vrid);
     return true;
   };
+  const take = (group: Group, vrid: number) => inTheWay(group, vrid) === undefined && keep(group, vrid);
 
   for (const group of groups) {
     const now = learnt.get(group.name);
-    if (now !== undefined && (group.routerId === undefined || group.routerId === now)) take(group, now);
+    // Whoever is yet to be heard may run the id that the operator wants: it was refused, then, and is so still.
+    const waits = unheard.length > 0;
+    if (waits || group.routerId === undefined || group.routerId === now) keep(group, now);
   }
-  const refused: Group[] = [];
+  const refused: { group: Group; by: GroupName | undefined }[] = [];
   for (const group of groups) {
-    if (byGroup.has(group.name) || group.routerId === undefined) continue;
-    if (!take(group, group.routerId)) refused.push(group);
+    const { routerId } = group;
+    if (routerId === undefined || byGroup.get(group.name) === routerId) continue;
+    if (byGroup.has(group.name) || !take(group, routerId)) {
+      refused.push({ group, by: inTheWay(group, routerId) });
+    }
+  }
+  const wanted = new Set(groups.flatMap(({ name, routerId }) => (byGroup.has(name) ? [] : (routerId ?? []))));
+  for (const { group } of refused) {
+    // Two that want each other's id both go elsewhere first.
+    const now = learnt.get(group.name);
+    if (now !== undefined && !wanted.has(now) && !byGroup.has(group.name)) keep(group, now);
   }
   const byContract = (group: Group) => group.origin === 'service';
   for (const group of [...groups.filter(byContract), ...groups.filter((one) => !byContract(one))]) {
@@ -54,16 +67,19 @@ export function allocateVrids(groups: readonly Group[], learnt: ReadonlyMap<stri
       });
     }
   }
-  for (const group of refused) {
+  for (const { group, by } of refused) {
     problems.push({
       code: 'router-id-taken',
       severity: 'warning',
       where: group.provenance.router_id,
       group: group.name,
       value: String(group.routerId),
-      message: `the virtual router id is in use by group ${taken.get(group.routerId ?? 0)}`,
+      message:
+        by === undefined
+          ? `the virtual router id changes once every agent has been heard; missing: ${unheard.join(', ')}`
+          : `the virtual router id is in use by group ${by}`,
       instead: `${byGroup.get(group.name) ?? 'none'} is used`,
-      remedy: 'choose another router id, or leave it out',
+      remedy: by === undefined ? 'bring their agents back' : 'choose another router id, or leave it out',
     });
   }
   return { byGroup, problems };

@@ -1,8 +1,14 @@
 // The WebSocket server for agents: TLS-PSK, one connection per node, frames validated at the edge. It knows sockets and
-// frames; what they mean is decided by whoever gets the events.
+// frames; what they mean is decided by whoever gets the events. A coordinator of another stack on the same host, which
+// has no port of its own, asks for pages and actions here (relay.ts).
+import type { KeyObject } from 'node:crypto';
+import type { RequestListener } from 'node:http';
 import { createServer } from 'node:https';
+import { createServer as createTcpServer, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import { proveConnection } from '../../shared/io/coordinator-proof.ts';
+import { type PskIdentity, readPskIdentity } from '../../shared/io/psk-identity.ts';
 import type { ListenAddress } from '../../shared/io/settings.ts';
 import {
   AgentFrame,
@@ -18,15 +24,15 @@ import {
 } from '../../shared/protocol.ts';
 import { pskTlsOptions } from '../../shared/tls.ts';
 import type { NodeId } from '../../shared/words.ts';
+import { fullBucket, takeFrom } from '../core/bucket.ts';
+import { oversizedCode, type Refusal, type RefusalKind, refusalKind } from '../core/refusal.ts';
+import { createGate } from './gate.ts';
+import type { KeyRing } from './key-ring.ts';
 
 const maxQueuedBytes = 4 * 1_048_576;
-const helloDeadlineMs = 5_000;
-
-/** Why a connection is not wanted: close code and words. */
-export interface Refusal {
-  code: number;
-  reason: string;
-}
+/** An agent reports once a second, on changes up to 50 times, and tells each of 255 instances' transitions apart. */
+const frameRate = { burst: 4_000, perSecond: 200 };
+const byteRate = { burst: 16 * 1_048_576, perSecond: 2 * 1_048_576 };
 
 export interface AgentServerEvents {
   /** Decides on a node that proved the key; undefined admits it. */
@@ -35,7 +41,7 @@ export interface AgentServerEvents {
   report(node: NodeId, report: Report): void;
   history(node: NodeId, history: History): void;
   gone(node: NodeId): void;
-  refused(address: string, refusal: Refusal): void;
+  refused(address: string, refusal: Refusal, kind: RefusalKind): void;
 }
 
 export interface AgentServer {
@@ -45,63 +51,125 @@ export interface AgentServer {
   send(node: NodeId, frame: CoordinatorFrame): boolean;
   connected(): NodeId[];
   disconnect(node: NodeId, refusal: Refusal): void;
+  /** Gives the port back; `listen` takes it again. */
   close(): Promise<void>;
 }
 
-export function createAgentServer(key: Buffer, events: AgentServerEvents): AgentServer {
-  const identities = new WeakMap<object, string>();
+/**
+ * @param signing with it this process proves to agents that it is a coordinator
+ * @param neighbours answers what another coordinator of this host asks
+ */
+export function createAgentServer(
+  keys: Pick<KeyRing, 'find'>,
+  signing: KeyObject | undefined,
+  events: AgentServerEvents,
+  neighbours: RequestListener,
+): AgentServer {
+  const identities = new WeakMap<object, PskIdentity>();
   const sockets = new Map<NodeId, WebSocket>();
-  const server = createServer({
-    ...pskTlsOptions,
-    pskCallback: (socket, identity) => {
-      identities.set(socket, identity);
-      return key;
+  const proofs = new WeakMap<WebSocket, string>();
+  const refuseSocket = (address: string | undefined, reason: string, kind: RefusalKind) =>
+    events.refused(plain(address), { code: 0, reason }, kind);
+  const gate = createGate(refuseSocket, Date.now);
+  const server = createServer(
+    {
+      ...pskTlsOptions,
+      maxHeaderSize: 4_096,
+      pskCallback: (socket, text) => {
+        const identity = readPskIdentity(text);
+        identities.set(socket, identity);
+        // The types know no refusal; null ends the handshake.
+        return keys.find(identity.key) ?? (null as unknown as Buffer);
+      },
     },
-  });
+    (request, response) => {
+      // Agents have the key, too, but they run on other hosts or beside us.
+      if (isLoopback(request.socket.remoteAddress)) {
+        // Whoever asks for a page says no hello, and may follow a stream for as long as it likes.
+        gate.known(request.socket.remoteAddress, request.socket.remotePort);
+        return neighbours(request, response);
+      }
+      refuseSocket(request.socket.remoteAddress, 'expected a WebSocket', 'malformed');
+      response.writeHead(426, { connection: 'close' }).end();
+    },
+  );
   server.on('tlsClientError', (error, socket) => {
-    events.refused(plain(socket.remoteAddress), {
-      code: 0,
-      reason: `TLS handshake failed: ${error.message}`,
-    });
+    // Half open: the gate has counted it.
+    if (socket.remoteAddress === undefined) return;
+    refuseSocket(socket.remoteAddress, `TLS handshake failed: ${error.message}`, 'handshake');
+  });
+  server.on('clientError', (error, socket) => {
+    if ('remoteAddress' in socket && typeof socket.remoteAddress === 'string')
+      refuseSocket(socket.remoteAddress, error.message, 'malformed');
+    socket.destroy();
   });
   const wss = new WebSocketServer({ server, maxPayload: maxFrameBytes, perMessageDeflate: false });
-  wss.on('error', () => undefined); // `listen` rejects with the same error
+  wss.on('wsClientError', (error, socket, request) => {
+    refuseSocket(request.socket.remoteAddress, error.message, 'malformed');
+    socket.destroy();
+  });
+  const open = new Set<Socket>();
+  const front = createTcpServer((socket) => {
+    open.add(socket.once('close', () => open.delete(socket)));
+    if (gate.admit(socket)) server.emit('connection', socket);
+  });
 
   wss.on('connection', (socket, request) => {
     const address = plain(request.socket.remoteAddress);
-    const identity = identities.get(request.socket as TLSSocket) ?? '';
+    const identity = identities.get(request.socket as TLSSocket)?.node ?? '';
     const refuse = (refusal: Refusal) => {
-      events.refused(address, refusal);
+      events.refused(address, refusal, refusalKind(refusal));
       socket.close(refusal.code, refusal.reason.slice(0, 120));
       // A peer that does not answer the close must not keep the socket.
-      setTimeout(() => socket.terminate(), 1_000).unref();
+      const timer = setTimeout(() => socket.terminate(), 1_000).unref();
+      socket.once('close', () => clearTimeout(timer));
     };
-    socket.on('error', (error) =>
-      events.refused(address, { code: closeCode.badFrame, reason: error.message }),
-    );
+    socket.on('error', (error) => {
+      const code = isOversized(error) ? oversizedCode : closeCode.badFrame;
+      const refusal = { code, reason: error.message };
+      events.refused(address, refusal, refusalKind(refusal));
+    });
     const refusal = events.admit(identity, address);
     if (refusal) return refuse(refusal);
-    converse(socket, identity, refuse);
+    const proof = signing && proveConnection(request.socket, signing);
+    if (proof !== undefined) proofs.set(socket, proof);
+    const { remoteAddress, remotePort } = request.socket;
+    converse(socket, identity, refuse, () => gate.known(remoteAddress, remotePort));
   });
 
-  function converse(socket: WebSocket, identity: string, refuse: (refusal: Refusal) => void): void {
+  function converse(
+    socket: WebSocket,
+    identity: string,
+    refuse: (refusal: Refusal) => void,
+    greeted: () => void,
+  ): void {
     let node: NodeId | undefined;
     let heardMs = Date.now();
+    let frames = fullBucket(frameRate, heardMs);
+    let bytes = fullBucket(byteRate, heardMs);
     const alive = setInterval(() => {
       if (Date.now() - heardMs > silenceLimitMs) socket.terminate();
       else if (socket.bufferedAmount > maxQueuedBytes) {
         refuse({ code: closeCode.slowReader, reason: 'the send queue grew over its limit' });
       } else socket.ping();
     }, silenceLimitMs / 3);
-    const impatience = setTimeout(() => {
-      if (!node) refuse({ code: closeCode.badFrame, reason: 'expected hello as first frame' });
-    }, helloDeadlineMs);
-    socket.on('pong', () => {
-      heardMs = Date.now();
-    });
+    /** False: it has been refused. */
+    const affords = (size: number): boolean => {
+      frames = takeFrom(frames, frameRate, 1, heardMs);
+      bytes = takeFrom(bytes, byteRate, size, heardMs);
+      if (frames.tokens >= 0 && bytes.tokens >= 0) return true;
+      refuse({ code: closeCode.tooFast, reason: 'more frames than any agent has to send' });
+      return false;
+    };
+    // `ws` itself ends who sends pings faster than their answers go out.
+    for (const control of ['ping', 'pong'] as const) {
+      socket.on(control, (data) => {
+        heardMs = Date.now();
+        if (socket.readyState === socket.OPEN) affords(data.length);
+      });
+    }
     socket.on('close', () => {
       clearInterval(alive);
-      clearTimeout(impatience);
       if (node && sockets.get(node) === socket) {
         sockets.delete(node);
         events.gone(node);
@@ -110,15 +178,19 @@ export function createAgentServer(key: Buffer, events: AgentServerEvents): Agent
     socket.on('message', (data, isBinary) => {
       heardMs = Date.now();
       if (socket.readyState !== socket.OPEN) return;
+      const content = text(data);
+      if (!affords(content.length)) return;
       const parsed = isBinary
         ? { ok: false as const, reason: 'expected a text frame' }
-        : parseFrame(AgentFrame, text(data));
+        : parseFrame(AgentFrame, content);
       if (!parsed.ok) return refuse({ code: closeCode.badFrame, reason: parsed.reason });
       const { frame } = parsed;
       if (frame.type !== 'hello') {
-        if (!node) return refuse({ code: closeCode.badFrame, reason: `expected hello before ${frame.type}` });
+        if (!node)
+          return refuse({ code: closeCode.outOfOrder, reason: `expected hello before ${frame.type}` });
         return frame.type === 'report' ? events.report(node, frame) : events.history(node, frame);
       }
+      if (node) return refuse({ code: closeCode.outOfOrder, reason: 'expected hello only once' });
       if (frame.protocol !== protocolVersion) {
         const reason = `protocol ${frame.protocol} is not spoken here, ${protocolVersion} is`;
         return refuse({ code: closeCode.badVersion, reason });
@@ -129,6 +201,7 @@ export function createAgentServer(key: Buffer, events: AgentServerEvents): Agent
       }
       const previous = sockets.get(frame.node);
       node = frame.node;
+      greeted();
       sockets.set(node, socket);
       if (previous && previous !== socket) previous.close(closeCode.replaced, 'the node has connected again');
       events.hello(frame);
@@ -138,16 +211,18 @@ export function createAgentServer(key: Buffer, events: AgentServerEvents): Agent
   return {
     listen: ({ host, port }) =>
       new Promise((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(port, host, () => {
-          server.off('error', reject);
+        front.once('error', reject);
+        front.listen(port, host, () => {
+          front.off('error', reject);
           resolve();
         });
       }),
     send(node, frame) {
       const socket = sockets.get(node);
       if (!socket || socket.readyState !== socket.OPEN) return false;
-      socket.send(JSON.stringify(frame));
+      const proof = proofs.get(socket);
+      const proven = frame.type === 'welcome' && proof !== undefined ? { ...frame, proof } : frame;
+      socket.send(JSON.stringify(proven));
       return true;
     },
     connected: () => [...sockets.keys()],
@@ -156,14 +231,20 @@ export function createAgentServer(key: Buffer, events: AgentServerEvents): Agent
     },
     close: () =>
       new Promise((resolve) => {
-        for (const socket of wss.clients) socket.terminate();
-        wss.close(() => server.close(() => resolve()));
+        front.close(() => resolve());
+        // Those who have not said hello, agents, and neighbours alike.
+        for (const socket of open) socket.destroy();
       }),
   };
 }
 
 const text = (data: RawData): string =>
   Array.isArray(data) ? Buffer.concat(data).toString('utf8') : Buffer.from(data as Buffer).toString('utf8');
+
+const isOversized = (error: Error): boolean =>
+  'code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
+
+const isLoopback = (address: string | undefined): boolean => /^(127\.|::1$)/.test(plain(address));
 
 /** "::ffff:10.0.0.1" → "10.0.0.1": a dual-stack socket shows IPv4 peers like this. */
 const plain = (address: string | undefined): string => (address ?? 'unknown').replace(/^::ffff:/, '');

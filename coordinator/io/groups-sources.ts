@@ -6,6 +6,7 @@ import type Docker from 'dockerode';
 import * as v from 'valibot';
 import { configLabel } from '../core/groups-configs.ts';
 import type { GroupsConfig } from '../core/snapshot.ts';
+import { limit } from './engine.ts';
 
 const RawConfig = v.object({
   ID: v.string(),
@@ -13,18 +14,15 @@ const RawConfig = v.object({
   Spec: v.object({ Name: v.string(), Data: v.optional(v.nullable(v.string()), '') }),
 });
 
-/** Reads all labelled configs. Their content never changes, so each is decoded once and stays the same object. */
-export function createConfigReader(
-  docker: Docker,
-  limit: () => { abortSignal: AbortSignal },
-): () => Promise<GroupsConfig[]> {
+/** All labelled configs, as the engine lists them. */
+export const listConfigs = (docker: Docker): Promise<unknown> =>
+  docker.listConfigs({ ...limit(), filters: { label: [configLabel] } });
+
+/** Their content never changes, so each is decoded once and stays the same object. */
+export function createConfigReader(): (listed: unknown) => GroupsConfig[] {
   let known = new Map<string, GroupsConfig>();
-  return async () => {
-    const listed = v.parse(
-      v.array(RawConfig),
-      await docker.listConfigs({ ...limit(), filters: { label: [configLabel] } }),
-    );
-    const configs = listed.map(({ ID, CreatedAt, Spec }): GroupsConfig => {
+  return (listed) => {
+    const configs = v.parse(v.array(RawConfig), listed).map(({ ID, CreatedAt, Spec }): GroupsConfig => {
       const before = known.get(ID);
       if (before) return before;
       const data = Buffer.from(Spec.Data ?? '', 'base64');

@@ -1,17 +1,22 @@
 // Docker Swarm → snapshot. Events only say "look again"; what counts is read afresh, whole, and validated. A read that
 // fails or is empty changes nothing: the last good snapshot stands, with its age.
-import Docker from 'dockerode';
+import { setTimeout as delay } from 'node:timers/promises';
+import type Docker from 'dockerode';
 import * as v from 'valibot';
 import { NodeId } from '../../shared/words.ts';
+import { configLabel } from '../core/groups-configs.ts';
+import { ownPrefix } from '../core/labels.ts';
+import type { Kind } from '../core/revisions.ts';
 import type { ServiceTask } from '../core/service-tasks.ts';
-import type { CoordinatorService, Snapshot } from '../core/snapshot.ts';
+import type { AgentTask, Snapshot } from '../core/snapshot.ts';
 import { readNodes, SwarmLabels } from '../core/swarm-node.ts';
-import { createConfigReader, readShortSecrets } from './groups-sources.ts';
+import { ourServices, readServices } from '../core/swarm-services.ts';
+import { limit } from './engine.ts';
+import { createConfigReader, listConfigs, readShortSecrets } from './groups-sources.ts';
+import { createSteadyReader } from './steady-reader.ts';
 
-const roleLabel = 'swarm-vip.role';
 /** On the node of the active coordinator; writing it proves quorum and gives the epoch. */
 export const activeLabel = 'swarm-vip.active-since';
-const callTimeoutMs = 5_000;
 
 /** What a write needs; the rest of the specification is kept as it is. */
 const WritableNode = v.object({
@@ -19,29 +24,28 @@ const WritableNode = v.object({
   Spec: v.looseObject({ Labels: SwarmLabels }),
 });
 const maxAttempts = 5;
-const RawService = v.object({
-  ID: v.string(),
-  CreatedAt: v.string(),
-  Spec: v.object({
-    Name: v.string(),
-    Labels: v.optional(v.nullable(v.record(v.string(), v.string()))),
-    Mode: v.optional(v.object({ Replicated: v.optional(v.object({ Replicas: v.optional(v.number()) })) })),
-    TaskTemplate: v.optional(
-      v.object({
-        ContainerSpec: v.optional(v.object({ Env: v.optional(v.nullable(v.array(v.string()))) })),
-      }),
-    ),
-  }),
+/** Docker's usual grace period before SIGKILL; below the patience of who asks. */
+const retireMs = 11_000;
+const retireLookMs = 100;
+/** A task in one of these may have a container that runs. */
+const alive = ['assigned', 'accepted', 'preparing', 'ready', 'starting', 'running'];
+const WritableService = v.object({
+  Version: v.object({ Index: v.number() }),
+  Spec: v.looseObject({ Labels: SwarmLabels }),
 });
 const RawTask = v.object({
-  ServiceID: v.string(),
+  ID: v.string(),
+  ServiceID: v.optional(v.string(), ''),
   NodeID: v.optional(v.string()),
-  Status: v.object({ State: v.string() }),
+  UpdatedAt: v.optional(v.string(), ''),
+  DesiredState: v.optional(v.string(), ''),
+  Status: v.object({ State: v.string(), Err: v.optional(v.string(), '') }),
 });
+type RawTask = v.InferOutput<typeof RawTask>;
 
 export interface Swarm {
   /** @throws when the engine does not answer in time, or answers what is no Swarm */
-  snapshot(): Promise<Snapshot>;
+  snapshot(more?: { agentTasks: boolean }): Promise<Snapshot>;
   /**
    * All tasks of these services, also old ones.
    * @param services ids; @throws also when there is no such service any more
@@ -49,6 +53,15 @@ export interface Swarm {
   tasks(services: readonly string[]): Promise<ServiceTask[]>;
   /** This engine's node id. */
   ownNode(): Promise<NodeId>;
+  /** Marks the own service as a coordinator, so that those of other stacks see it whatever its image is called. */
+  labelService(service: string, key: string, value: string): Promise<void>;
+  /**
+   * Stops a service and removes it once its containers have ended. False when they have not within some seconds: what
+   * they hold would be out of sight with the service gone.
+   */
+  retire(service: string): Promise<boolean>;
+  /** The secret that lets workers join; managers alone can read it. */
+  joinToken(): Promise<string>;
   /**
    * Sets a label of a node, or takes it away (undefined), and returns the version index that raft gave the write.
    * Tries again when somebody else wrote in between. @throws when Swarm has no quorum
@@ -58,62 +71,118 @@ export interface Swarm {
   watch(lookAgain: () => void, signal: AbortSignal): void;
 }
 
-/** @param ownService id of a service that counts as coordinator even without the label */
-export function createSwarm(socketPath: string, ownService: string | undefined): Swarm {
-  const docker = new Docker({ socketPath });
-  const limit = () => ({ abortSignal: AbortSignal.timeout(callTimeoutMs) });
-  const configs = createConfigReader(docker, limit);
+/** @param own id of the service that this process belongs to */
+export function createSwarm(docker: Docker, own: string | undefined): Swarm {
+  const configs = createConfigReader();
+  const known = new Set<string>();
   let secrets: Snapshot['secrets'];
 
-  return {
-    async snapshot() {
-      secrets ??= await readShortSecrets();
-      const [nodes, services, files] = await Promise.all([
+  /** Of these services; Swarm lists a task until its container is gone. */
+  const tasksOf = async (services: readonly { id: string }[], wanted: 'running' | 'any') => {
+    if (services.length === 0) return [];
+    const filters = {
+      service: services.map(({ id }) => id),
+      ...(wanted === 'running' ? { 'desired-state': ['running'] } : {}),
+    };
+    return v.parse(v.array(RawTask), await docker.listTasks({ ...limit(), filters }));
+  };
+  const reader = createSteadyReader({
+    async lists() {
+      const [node, service, config] = await Promise.all([
         docker.listNodes(limit()),
         docker.listServices(limit()),
-        configs(),
+        listConfigs(docker),
       ]);
-      const all = v.parse(v.array(RawService), services);
-      const found = all.filter(
-        ({ ID, Spec }) => ID === ownService || Spec.Labels?.[roleLabel] === 'coordinator',
-      );
-      const tasks =
-        found.length === 0 ? [] : await docker.listTasks({ ...limit(), filters: taskFilter(found) });
-      const running = v.parse(v.array(RawTask), tasks).filter(({ Status }) => Status.State === 'running');
-      const snapshot = {
-        nodes: readNodes(nodes),
-        services: found.map(({ ID, CreatedAt, Spec }): CoordinatorService => {
-          const runningOn = running.filter(({ ServiceID }) => ServiceID === ID).map(({ NodeID }) => NodeID);
-          return {
-            id: ID,
-            name: Spec.Name,
-            createdAt: CreatedAt,
-            env: envRecord(Spec.TaskTemplate?.ContainerSpec?.Env ?? []),
-            runningOn: runningOn.filter((node): node is NodeId => v.is(NodeId, node)),
-          };
-        }),
-        allServices: all.map(({ ID: id, Spec: { Name: name, Mode } }) => ({
-          ...{ id, name },
+      return { node, service, config };
+    },
+    belongs: (kind, id) => belongs(docker, kind, id),
+  });
+
+  return {
+    async snapshot(more) {
+      secrets ??= await readShortSecrets();
+      const read = await reader.read();
+      const all = readServices(read.service);
+      // This process is a task of it: without it, what the operator's env defines would be gone.
+      if (own !== undefined && !all.some(({ ID }) => ID === own))
+        throw new Error(`the engine's list leaves out service ${own}, which this coordinator belongs to`);
+      const found = ourServices(all, own, known);
+      for (const { id } of found.coordinators) known.add(id);
+      const [running, left, ofAgents] = await Promise.all([
+        tasksOf([...found.coordinators, ...found.formerOperators], 'running'),
+        tasksOf(found.leftovers, 'any'),
+        more?.agentTasks ? tasksOf(found.agents, 'any') : undefined,
+      ]);
+      const runningOf = (tasks: RawTask[], service: string) =>
+        tasks.filter(({ ServiceID, Status }) => ServiceID === service && Status.State === 'running');
+      const snapshot: Snapshot = {
+        nodes: readNodes(read.node),
+        services: found.coordinators.map((service) => ({
+          ...service,
+          tasks: runningOf(running, service.id).flatMap((task) =>
+            nodeOf(task).map((node) => ({ id: task.ID, node })),
+          ),
+        })),
+        allServices: all.map(({ ID: id, CreatedAt: createdAt, Spec: { Name: name, Mode, ...spec } }) => ({
+          ...{ id, name, createdAt, labels: ownLabels(spec.Labels) },
+          constraints: spec.TaskTemplate?.Placement?.Constraints ?? [],
           // An absent number is 0 in Docker's JSON.
           replicas: Mode?.Replicated && (Mode.Replicated.Replicas ?? 0),
         })),
-        configs: files,
+        configs: configs(read.config),
         secrets,
+        agentServices: found.agents,
+        leftovers: found.leftovers.map((leftover) => ({
+          ...leftover,
+          nodes: runningOf(left, leftover.id).flatMap(nodeOf),
+        })),
+        formerOperators: found.formerOperators
+          .filter(({ id }) => runningOf(running, id).length > 0)
+          .map(({ name }) => name),
+        ...(ofAgents ? { agentTasks: newestByNode(ofAgents) } : {}),
       };
       if (snapshot.nodes.length === 0) throw new Error('expected at least one node, the engine listed none');
       return snapshot;
     },
 
     async tasks(services) {
-      const tasks = v.parse(
-        v.array(RawTask),
-        await docker.listTasks({ ...limit(), filters: { service: [...services] } }),
+      const tasks = await tasksOf(
+        services.map((id) => ({ id })),
+        'any',
       );
-      const isNode = (id: string | undefined): id is NodeId => v.is(NodeId, id);
-      return tasks.map(({ ServiceID: service, NodeID: node, Status: { State: state } }) => ({
-        ...{ service, state },
-        node: isNode(node) ? node : undefined,
+      return tasks.map((task) => ({
+        service: task.ServiceID,
+        state: task.Status.State,
+        node: nodeOf(task)[0],
       }));
+    },
+
+    async labelService(service, key, value) {
+      const handle = docker.getService(service);
+      const { Version, Spec } = v.parse(WritableService, await handle.inspect(limit()));
+      const spec = { ...Spec, Labels: { ...Spec.Labels, [key]: value } };
+      await handle.update({ ...limit(), _query: { version: Version.Index }, _body: spec });
+    },
+
+    async retire(service) {
+      const handle = docker.getService(service);
+      const { Version, Spec } = v.parse(WritableService, await handle.inspect(limit()));
+      const body = { ...Spec, Mode: { Replicated: { Replicas: 0 } } };
+      await handle.update({ ...limit(), _query: { version: Version.Index }, _body: body });
+      for (const until = Date.now() + retireMs; Date.now() < until; await delay(retireLookMs)) {
+        const tasks = await tasksOf([{ id: service }], 'any');
+        if (tasks.some(({ Status }) => alive.includes(Status.State))) continue;
+        await handle.remove(limit());
+        return true;
+      }
+      return false;
+    },
+
+    async joinToken() {
+      const Inspected = v.object({ JoinTokens: v.object({ Worker: v.pipe(v.string(), v.minLength(20)) }) });
+      // The types know no options here; dockerode takes them.
+      const inspect: (options: object) => Promise<unknown> = docker.swarmInspect.bind(docker);
+      return v.parse(Inspected, await inspect(limit())).JoinTokens.Worker;
     },
 
     async ownNode() {
@@ -131,7 +200,9 @@ export function createSwarm(socketPath: string, ownService: string | undefined):
         const spec = { ...Spec, Labels: value === undefined ? others : { ...others, [key]: value } };
         try {
           await handle.update({ ...limit(), _query: { version: Version.Index }, _body: spec });
-          return v.parse(WritableNode, await handle.inspect(limit())).Version.Index;
+          const { Index } = v.parse(WritableNode, await handle.inspect(limit())).Version;
+          reader.wrote('node', node, Index);
+          return Index;
         } catch (error) {
           if (attempt >= maxAttempts || !String(error).includes('out of sequence')) throw error;
         }
@@ -144,19 +215,36 @@ export function createSwarm(socketPath: string, ownService: string | undefined):
   };
 }
 
-const taskFilter = (services: readonly { ID: string }[]) => ({
-  service: services.map(({ ID }) => ID),
-  'desired-state': ['running'],
-});
+/** Asked for one object that a list has left out. @throws when that is not clear either */
+async function belongs(docker: Docker, kind: Kind, id: string): Promise<boolean> {
+  const asked = { node: docker.getNode(id), service: docker.getService(id), config: docker.getConfig(id) };
+  // The types know no options for all of them; dockerode takes them.
+  const inspect: (options: object) => Promise<unknown> = asked[kind].inspect.bind(asked[kind]);
+  try {
+    const { Spec } = v.parse(v.object({ Spec: v.object({ Labels: SwarmLabels }) }), await inspect(limit()));
+    return kind !== 'config' || Spec.Labels?.[configLabel] !== undefined;
+  } catch (error) {
+    if (error instanceof Error && 'statusCode' in error && error.statusCode === 404) return false;
+    throw error;
+  }
+}
 
-/** ["A=b", "A=c"] → {A: "c"}: the last one counts, as in the container. */
-function envRecord(env: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    env.map((pair) => {
-      const at = pair.indexOf('=');
-      return at < 0 ? [pair, ''] : [pair.slice(0, at), pair.slice(at + 1)];
-    }),
-  );
+const ownLabels = (labels: Record<string, string> | null | undefined): Record<string, string> =>
+  Object.fromEntries(Object.entries(labels ?? {}).filter(([key]) => key.startsWith(ownPrefix)));
+
+/** None while Swarm has not placed the task. */
+const nodeOf = ({ NodeID }: RawTask): NodeId[] => {
+  const read = v.safeParse(NodeId, NodeID);
+  return read.success ? [read.output] : [];
+};
+
+/** Swarm keeps the history of a task; the one that changed last says how things are. */
+function newestByNode(tasks: readonly RawTask[]): AgentTask[] {
+  const newest = new Map<NodeId, RawTask>();
+  for (const task of [...tasks].sort((a, b) => a.UpdatedAt.localeCompare(b.UpdatedAt))) {
+    for (const node of nodeOf(task)) newest.set(node, task);
+  }
+  return [...newest].map(([node, { Status }]) => ({ node, state: Status.State, error: Status.Err }));
 }
 
 async function follow(docker: Docker, lookAgain: () => void, signal: AbortSignal): Promise<void> {

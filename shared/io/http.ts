@@ -1,6 +1,6 @@
 // HTTP: pages that read, by GET, on the network and on the CLI's unix socket; actions, by POST, on the socket alone.
 // A client that has a page already, by its ETag, gets 304; long pages are compressed.
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import {
   createServer,
   type IncomingMessage,
@@ -8,6 +8,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { ListenAddress } from './settings.ts';
@@ -30,7 +31,9 @@ export interface Answer {
 /** Takes the response over: it goes on after the route has returned. */
 export type Stream = { stream: (response: ServerResponse) => void };
 
-export type Routes = Readonly<Record<string, () => Answer | Stream | Promise<Answer | Stream>>>;
+export type Routes = Readonly<
+  Record<string, (query: URLSearchParams) => Answer | Stream | Promise<Answer | Stream>>
+>;
 
 /** Actions by exact path; they get the parsed JSON of the request, still to be validated. */
 export type Actions = Readonly<Record<string, (body: unknown) => Answer | Promise<Answer>>>;
@@ -50,7 +53,7 @@ export const json = (status: number, value: unknown): Answer => ({
 /** Serves `routes` by exact path for GET and HEAD, and `actions`, if there are any, for POST. */
 export function createHttpServer(routes: Routes, actions: Actions = {}): Server {
   const limits = { requestTimeout: 10_000, headersTimeout: 5_000, maxHeaderSize: 8_192 };
-  const server = createServer(limits, listener(routes, actions));
+  const server = createServer(limits, pageListener(routes, actions));
   server.maxConnections = maxConnections;
   return server;
 }
@@ -59,8 +62,9 @@ export function listenTcp(server: Server, { host, port }: ListenAddress): Promis
   return listening(server, () => server.listen(port, host));
 }
 
-/** Replaces a socket that an earlier life left behind. */
+/** Replaces a socket that an earlier life left behind; makes its folder, which a stack need not mount. */
 export function listenUnix(server: Server, path: string): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   rmSync(path, { force: true });
   return listening(server, () => server.listen(path));
 }
@@ -76,7 +80,7 @@ function listening(server: Server, listen: () => void): Promise<void> {
   });
 }
 
-function listener(routes: Routes, actions: Actions): RequestListener {
+export function pageListener(routes: Routes, actions: Actions): RequestListener {
   return async (request, response) => {
     try {
       const answer = await answerTo(request, routes, actions);
@@ -122,7 +126,7 @@ async function answerTo(
   routes: Routes,
   actions: Actions,
 ): Promise<Answer | Stream> {
-  const path = (request.url ?? '/').split('?')[0] ?? '/';
+  const [path = '/', query = ''] = (request.url ?? '/').split('?');
   if (request.method === 'POST' && Object.hasOwn(actions, path)) {
     const body = await readJson(request);
     return body.ok ? (actions[path]?.(body.value) ?? json(404, {})) : json(400, { error: body.reason });
@@ -131,7 +135,9 @@ async function answerTo(
     return json(405, { error: `${request.method} is not served here: this interface is read-only` });
   }
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-  return route ? route() : json(404, { error: `no such page: ${path}`, pages: Object.keys(routes) });
+  return route
+    ? route(new URLSearchParams(query))
+    : json(404, { error: `no such page: ${path}`, pages: Object.keys(routes) });
 }
 
 type Body = { ok: true; value: unknown } | { ok: false; reason: string };

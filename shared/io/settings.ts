@@ -12,31 +12,53 @@ export class SettingError extends Error {
   }
 }
 
-/** The pre-shared key: SWARM_VIP_KEY_FILE (a Docker secret) or, for trials, SWARM_VIP_KEY. Surrounding space is cut. */
+/** Whether the environment brings a key of its own. */
+export const bringsKey = (env: Env): boolean => Boolean(env['SWARM_VIP_KEY_FILE'] || env['SWARM_VIP_KEY']);
+
+const keyRemedy = 'Create one with: openssl rand -hex 32 | docker secret create swarm-vip-key -';
+
+/**
+ * The pre-shared key: SWARM_VIP_KEY_FILE (a Docker secret) or, for trials, SWARM_VIP_KEY. Surrounding space is cut. Of
+ * several lines the first is the key.
+ */
 export function readKey(env: Env): Buffer {
+  const [key] = readKeys(env);
+  if (key) return key;
+  throw new SettingError('SWARM_VIP_KEY_FILE', 'no key', keyRemedy);
+}
+
+/**
+ * All keys that are good, the newest first: each line of the file is one, and so is the one beside it whose name ends
+ * in `-next`, where a rotation mounts the key that agents are to use from now on.
+ */
+export function readKeys(env: Env): Buffer[] {
   const file = env['SWARM_VIP_KEY_FILE'];
-  const remedy = `Create one with: openssl rand -hex 32 | docker secret create swarm-vip-key -`;
-  let text = env['SWARM_VIP_KEY'] ?? '';
-  if (file) {
-    try {
-      text = readFileSync(file, 'utf8');
-    } catch (error) {
-      throw new SettingError(
-        'SWARM_VIP_KEY_FILE',
-        `${file}, which cannot be read (${String(error)})`,
-        remedy,
-      );
-    }
-  }
-  const key = text.trim();
-  if (key.length < minKeyLength) {
+  const variable = file ? 'SWARM_VIP_KEY_FILE' : 'SWARM_VIP_KEY';
+  const next = file ? readText(`${file}-next`, true) : '';
+  const text = file ? readText(file, false) : (env['SWARM_VIP_KEY'] ?? '');
+  const lines = `${next}\n${text}`.split('\n').map((line) => line.trim());
+  const keys = [...new Set(lines.filter((line) => line !== ''))];
+  const short = keys.length === 0 ? '' : keys.find((key) => key.length < minKeyLength);
+  if (short !== undefined)
     throw new SettingError(
-      file ? 'SWARM_VIP_KEY_FILE' : 'SWARM_VIP_KEY',
-      `${key.length} characters, expected at least ${minKeyLength}`,
-      remedy,
+      variable,
+      `${short.length} characters, expected at least ${minKeyLength}`,
+      keyRemedy,
+    );
+  return keys.map((key) => Buffer.from(key, 'utf8'));
+}
+
+function readText(file: string, optional: boolean): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (optional && error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+    throw new SettingError(
+      'SWARM_VIP_KEY_FILE',
+      `${file}, which cannot be read (${String(error)})`,
+      keyRemedy,
     );
   }
-  return Buffer.from(key, 'utf8');
 }
 
 export interface ListenAddress {

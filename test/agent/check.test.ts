@@ -133,6 +133,7 @@ describe('the last words of a check', () => {
 const terms: Terms = {
   boundMs: 302,
   peersConfirmed: true,
+  silenceOnly: false,
   standAside: null,
   hold: null,
   holdLimitMs: 3800,

@@ -117,8 +117,10 @@ describe('checks', () => {
     await until('the second holds', () => holders().join() === '2');
     const tookMs = performance.now() - fromMs;
     t.diagnostic(`moved ${Math.round(tookMs)} ms after the fault; promised ${2 * 220 + 500 + boundMs} ms`);
-    await until('the report says why', () => partOf(1)?.pause?.reason === 'check');
-    assert.equal(partOf(1)?.state, 'FAULT');
+    await until(
+      'the report says why',
+      () => partOf(1)?.pause?.reason === 'check' && partOf(1)?.state === 'FAULT',
+    );
     assert.equal(partOf(1)?.pause?.detail, 'check up fails: exit code 1: there is a file down');
     assert.equal(checkOf(1)?.up, false);
     assert.ok(v.is(Report, host(1).report()));

@@ -172,6 +172,8 @@ describe('when things die', { concurrency: true }, () => {
       process.kill(child, 'SIGKILL');
       process.kill(parent, 'SIGKILL');
       await until('it is gone', () => !first().pids().keepalived.includes(parent));
+      // What the agent said before it has noticed looks settled.
+      await until('it is started again', () => first().report()?.keepalived.restarts === 1);
       await settled();
       assert.equal(first().report()?.keepalived.restarts, 1);
     });

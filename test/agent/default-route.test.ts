@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { defaultRouteInterface, visibleInterfaces } from '../../agent/core/kernel.ts';
+import { defaultRouteInterface, gatewaysByInterface, visibleInterfaces } from '../../agent/core/kernel.ts';
 
 const head = 'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n';
 const row = (name: string, destination: string, metric: number, mask: string) =>
@@ -40,5 +40,25 @@ describe('the interface of the default route', () => {
       seen.map(({ defaultRoute }) => defaultRoute),
       [true, undefined],
     );
+  });
+});
+
+describe('gateways', () => {
+  const via = (name: string, gateway: string) =>
+    `${name}\t00000000\t${gateway}\t0003\t0\t0\t0\t00000000\t0\t0\t0\n`;
+
+  it('are told by interface, each once; direct routes, link-local ones and lo have none', () => {
+    const own = '0'.repeat(31);
+    const found = gatewaysByInterface(
+      head +
+        via('eth0', '0101A8C0') +
+        via('eth0', '0101A8C0') +
+        via('eth0', 'FE01A8C0') +
+        via('eth1', '00000000'),
+      row6('eth0', `fd00${own.slice(4)}1`, '00000400') +
+        row6('eth1', `fe80${own.slice(4)}1`, '00000400') +
+        row6('lo', `fd00${own.slice(4)}2`, '00000400'),
+    );
+    assert.deepEqual([...found], [['eth0', ['192.168.1.1', '192.168.1.254', 'fd00::1']]]);
   });
 });

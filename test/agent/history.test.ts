@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { type Clue, readClue } from '../../agent/core/clue.ts';
 import { type Change, explain, unseen } from '../../agent/core/history.ts';
 import type { StateTransition, VrrpState } from '../../shared/protocol.ts';
-import { type Bench, bringUp, createBench, type Host, nth, until } from './bench.ts';
+import { type Bench, bringUp, createBench, eventsOf, type Host, nth, until } from './bench.ts';
 
 const clueOf = (text: string) => readClue(text)?.clue;
 const clues = (...texts: string[]): Clue[] => texts.flatMap((text) => clueOf(text) ?? []);
@@ -199,6 +199,21 @@ describe('the history of a node, on real keepalived', () => {
         (entry) => entry.from === 'MASTER' && entry.to === 'BACKUP' && entry.order,
       )?.order;
       assert.equal(order, 'the agent stops');
+      // The log says each of them once, with the reason and all priorities.
+      const keyOf = ({ from, to, cause, at }: Record<string, unknown>) => `${from} ${to} ${cause} ${at}`;
+      const said = () => eventsOf(one, 'transition').map(keyOf);
+      const known = () =>
+        told(bench, one).map((entry) => keyOf({ ...entry, at: new Date(entry.atMs).toISOString() }));
+      // Each comes by its own way.
+      await until('the log has caught up', () => said().join() === known().join());
+      const lines = eventsOf(one, 'transition');
+      for (const line of lines) assert.deepEqual([line['node'], line['group']], [one.nodeId, 'web']);
+      const rise = eventsOf(one, 'transition').find(({ cause }) => cause === 'preempted');
+      assert.deepEqual(
+        [rise?.['priority'], rise?.['basePriority'], rise?.['peerPriority'], typeof rise?.['hostname']],
+        [250, 250, 248, 'string'],
+      );
+      assert.match(String(rise?.['reason']), /^10\.99\.0\.\d+ has the lower priority \(248 against 250\)$/);
     } finally {
       await bench.close();
     }

@@ -157,12 +157,12 @@ describe('a keepalived that', { concurrency: 2 }, () => {
       const unknown = Number(/^swarm_vip_agent_fifo_unknown_lines_total (\d+)/m.exec(metrics)?.[1]);
       assert.ok(unknown >= 10, `${unknown} unknown lines`);
       bench.linkDown(first);
-      await until('its fault is known', () => eventsOf(first, 'vrrp-state').at(-1)?.['to'] === 'FAULT');
+      await until('its fault is known', () => eventsOf(first, 'transition').at(-1)?.['to'] === 'FAULT');
       bench.linkUp(first);
       await until('it holds again', () => holdsAlone(first, second));
       await until('and says so', () => first.report()?.instances[0]?.state === 'MASTER');
       assert.deepEqual(
-        eventsOf(first, 'vrrp-state').filter(({ to }) => to === 'DANCING'),
+        eventsOf(first, 'transition').filter(({ to }) => to === 'DANCING'),
         [],
       );
       assert.deepEqual(eventsOf(first, 'adopted'), [], 'one life of the agent');

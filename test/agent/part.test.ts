@@ -22,6 +22,7 @@ import {
 const plain: Terms = {
   boundMs: 302,
   peersConfirmed: true,
+  silenceOnly: false,
   standAside: null,
   hold: null,
   holdLimitMs: 3800,

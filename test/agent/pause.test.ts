@@ -11,9 +11,9 @@ import {
   stepPause,
 } from '../../agent/core/pause.ts';
 
-const fast = { boundMs: 302, peersConfirmed: true };
+const fast = { boundMs: 302, peersConfirmed: true, silenceOnly: false };
 const unconfirmed = { ...fast, peersConfirmed: false };
-const slow = { boundMs: 3609, peersConfirmed: true };
+const slow = { boundMs: 3609, peersConfirmed: true, silenceOnly: false };
 const answer = { kind: 'answer', address: '10.0.0.100', mac: '02:00:00:00:00:01' } as const;
 
 /** Rounds of a second each. */
@@ -74,6 +74,23 @@ describe('a joining instance', () => {
     assert.equal(silences(broken, 3500, 4).phase, 'active');
   });
 
+  it('takes no advert for a proof while a member out of reach does not list it, only silence of everybody', () => {
+    const rule = { ...fast, silenceOnly: true };
+    const heard = stepPause(silences(beginPause(rule, 0), 0, 0), { kind: 'advert' }, 900);
+    assert.equal(heard.phase, 'joining');
+    assert.match(pauseDetail(heard), /until nobody holds/);
+    const answered = [0, 1000, 2000, 3000, 4000].reduce((state, t) => stepPause(state, answer, t), heard);
+    assert.equal(answered.phase, 'joining', 'it hears whoever answers');
+    // One may have been asked for while the member out of reach was about to take over.
+    assert.equal(silences(answered, 5000, 1).phase, 'joining');
+    assert.equal(silences(answered, 5000, 2).phase, 'active');
+    assert.equal(
+      stepPause(heard, { kind: 'rule', rule: fast }, 1000).phase,
+      'joining',
+      'that advert is no proof',
+    );
+  });
+
   it('begins active when it was running before', () => {
     assert.equal(activeState(fast, 0).phase, 'active');
   });
@@ -88,7 +105,11 @@ describe('the pause machine, under any sequence of events', () => {
     {
       weight: 2,
       arbitrary: fc
-        .record({ boundMs: fc.integer({ min: 40, max: 5000 }), peersConfirmed: fc.boolean() })
+        .record({
+          boundMs: fc.integer({ min: 40, max: 5000 }),
+          peersConfirmed: fc.boolean(),
+          silenceOnly: fc.boolean(),
+        })
         .map((rule): PauseEvent => ({ kind: 'rule', rule })),
     },
   );
@@ -119,15 +140,19 @@ describe('the pause machine, under any sequence of events', () => {
       fc.property(story, (events) => {
         let silentFrom: number | null = null;
         let silentUntil = 0;
+        let asked = 0;
         play(events, ({ before, event: played, after, now }) => {
           if (played.kind === 'silence') {
             silentFrom ??= played.fromMs;
             silentUntil = now;
-          } else if (played.kind === 'answer' || played.kind === 'unknown') silentFrom = null;
-          if (before.phase === 'active' || after.phase !== 'active' || played.kind === 'advert') return;
+            asked = played.fromMs;
+          } else if (played.kind !== 'rule') silentFrom = null;
+          if (before.phase === 'active' || after.phase !== 'active') return;
+          if (played.kind === 'advert' && !before.rule.silenceOnly) return;
           assert.equal(after.rule.peersConfirmed, true);
           assert.ok(silentFrom !== null, 'no silence at all');
-          assert.ok(silentUntil - silentFrom >= Math.max(1000, after.rule.boundMs));
+          const { silenceOnly, boundMs } = after.rule;
+          assert.ok((silenceOnly ? asked : silentUntil) - silentFrom >= Math.max(1000, boundMs));
         });
       }),
       { numRuns: 2000 },
@@ -158,7 +183,7 @@ describe('the pause machine, under any sequence of events', () => {
           { kind: 'rule', rule: { ...last.rule, peersConfirmed: true } },
           now + 1,
         );
-        assert.equal(silences(confirmed, now + 1, 7).phase, 'active');
+        assert.equal(silences(confirmed, now + 1, 8).phase, 'active');
       }),
     );
   });

@@ -79,7 +79,7 @@ describe('the agent', () => {
     for (const series of [
       'keepalived_up 1',
       `keepalived_vrrp_state{iname="web",intf="eth0",vrid="51",ip_address="${vip}"} 2`,
-      'keepalived_become_master_total{iname="web",intf="eth0",vrid="51"} 1',
+      'keepalived_become_master_total{iname="web",intf="eth0",vrid="51"} ',
       'keepalived_advertisements_sent_total{iname="web",intf="eth0",vrid="51"}',
       'swarm_vip_agent_generation{part="counter"} 1',
       'swarm_vip_agent_paused{group="web"} 0',

@@ -22,6 +22,15 @@ const places = (host: Host) =>
   );
 const links = (host: Host) =>
   [...host.exec('ip', '-o', 'link', 'show').matchAll(/^\d+: ([^@:]+)/gm)].map(([, name]) => name);
+/** What the node has of keepalived besides its interfaces: settings of the interface below, tables of nftables. */
+const traces = (host: Host) => [
+  ...['arp_announce', 'arp_ignore', 'arp_filter'].map((name) =>
+    Number(host.exec('sysctl', '-n', `net.ipv4.conf.eth0.${name}`)),
+  ),
+  host.exec('nft', 'list', 'tables').trim(),
+];
+const inUse = [2, 1, 1, 'table ip keepalived\ntable ip6 keepalived'];
+const untouched = [0, 0, 0, ''];
 const ownMac = (host: Host) => /ether (\S+)/.exec(host.exec('ip', 'link', 'show', 'eth0'))?.[1];
 const onMacvlans = { [`${vip}/32`]: 'vrrp.51', [`${vip6}/128`]: 'eth0' };
 const onInterface = { [`${vip}/32`]: 'eth0', [`${vip6}/128`]: 'eth0' };
@@ -78,6 +87,7 @@ describe('addresses under a virtual MAC', () => {
         ?.interfaces.map(({ name }) => name),
       ['eth0'],
     );
+    assert.deepEqual(traces(first()), inUse);
   });
 
   it('clients learn the virtual MAC, and keep it when the holder asks for them', () => {
@@ -139,6 +149,9 @@ describe('addresses under a virtual MAC', () => {
     counter += 1;
     for (const host of bench.hosts) host.assign(counter, [wanted(host)]);
     await until('the backup has dropped its macvlans', () => !links(second()).includes('vrrp.51'));
+    await until('its interface is as before', () =>
+      isDeepStrictEqual(traces(second()).slice(0, 3), [0, 0, 0]),
+    );
     await until('the holder says that it waits', () =>
       first()
         .report()
@@ -182,8 +195,9 @@ describe('addresses under a virtual MAC', () => {
     await settled();
   });
 
-  it('macvlans that are left and no longer wanted are removed, others stay', async () => {
+  it('macvlans that are left and no longer wanted are removed with what belongs to them, others stay', async () => {
     await first().kill();
+    assert.deepEqual(traces(first()), inUse);
     first().exec(
       'ip',
       'link',
@@ -203,6 +217,7 @@ describe('addresses under a virtual MAC', () => {
     first().start({ LEASE: `${leaseSeconds}s` });
     await until('swept', () => eventsOf(first(), 'macvlans-removed').length > before);
     assert.deepEqual(links(first()).sort(), ['eth0', 'lo', 'theirs']);
+    await until('nothing else is left', () => isDeepStrictEqual(traces(first()), untouched));
     first().exec('ip', 'link', 'del', 'theirs');
     assign({}, {});
     await settled();
@@ -210,6 +225,7 @@ describe('addresses under a virtual MAC', () => {
 
   it('are refused by name where the host filters by the way back, and then served under the interface’s own MAC', async () => {
     await second().stop();
+    assert.deepEqual([links(second()).sort(), traces(second())], [['eth0', 'lo'], untouched]);
     second().exec('sysctl', '-qw', 'net.ipv4.conf.all.rp_filter=1');
     second().start({ LEASE: `${leaseSeconds}s` });
     const refusal = await until('refused', () =>

@@ -54,7 +54,7 @@ export async function measureLoad(
 }
 
 const transitionsOf = (bench: Bench) =>
-  bench.hosts.reduce((sum, host) => sum + eventsOf(host, 'vrrp-state').length, 0);
+  bench.hosts.reduce((sum, host) => sum + eventsOf(host, 'transition').length, 0);
 
 /** Ends with us, even after kill -9, and by itself if all else fails. */
 function busyLoop(minutes: number): ChildProcess {

@@ -11,6 +11,7 @@ import { labelLatencies } from './label-latency.ts';
 import { loadHeader, loadRow, measureLoad } from './load.ts';
 import { pageFigures } from './page.ts';
 import { measureRest, restTable } from './rest.ts';
+import { measureAgentScrape, measureCoordinatorScrape, scrapeTable } from './scrape.ts';
 import { type Direction, type Series, series } from './series.ts';
 import { header, quantile, row } from './table.ts';
 
@@ -108,6 +109,19 @@ program
   .action(({ seconds }: { seconds: number }) =>
     interruptible(async (signal) => {
       for (const line of restTable(await measureRest(seconds, signal))) print(line);
+    }),
+  );
+program
+  .command('scrape')
+  .description('what a scrape costs, of an agent and of a coordinator')
+  .option('--groups <n...>', 'with so many groups', (text: string, so: number[] = []) => [...so, count(text)])
+  .option('--scrapes <n>', 'how many', count, 200)
+  .action(({ groups = [3, 50], scrapes }: { groups?: number[]; scrapes: number }) =>
+    interruptible(async (signal) => {
+      const figures = [];
+      for (const each of groups) figures.push(await measureAgentScrape(each, scrapes, signal));
+      for (const each of groups) figures.push(await measureCoordinatorScrape(each, scrapes));
+      for (const line of scrapeTable(figures)) print(line);
     }),
   );
 program

@@ -40,6 +40,19 @@ describe('agreementStep (R2)', () => {
     );
   });
 
+  it('holds everybody while no holder is known, for one may have been elected a moment ago', () => {
+    const members = [run(1, 'old', 'BACKUP'), run(2, 'old', 'FAULT', true), run(3, 'old', 'FAULT')];
+    assert.deepEqual(told(members), { [id(1)]: 'hold', [id(2)]: 'hold', [id(3)]: 'hold' });
+    assert.deepEqual(told([run(1, 'new', 'FAULT', true), run(2, 'old', 'BACKUP')]), {
+      [id(1)]: 'hold',
+      [id(2)]: 'hold',
+    });
+  });
+
+  it('lets everybody join anew once all are held and nobody turned out to hold', () => {
+    assert.deepEqual(told([run(1, 'new', 'FAULT', true), run(2, 'new', 'FAULT', true)]), {});
+  });
+
   it('changes nothing while a possibly active member is out of reach, and says for whom it waits', () => {
     const step = agreementStep([run(1, 'old', 'MASTER'), run(2, 'old', 'BACKUP')], [id(3)]);
     assert.deepEqual([...step.transition.values()], ['keep', 'keep']);

@@ -69,8 +69,13 @@ describe('the overview', { timeout: 60_000 }, () => {
     assert.equal(again.statusCode, 304);
     assert.equal((await body(again)).length, 0);
     value = 2;
-    await delay(20);
-    const changed = await ask(port, '/document', { 'if-none-match': etag });
+    const asked = async () => ask(port, '/document', { 'if-none-match': etag });
+    let changed = await asked();
+    // A look that took long is followed by a long rest.
+    for (const endMs = performance.now() + 5_000; changed.statusCode === 304; changed = await asked()) {
+      assert.ok(performance.now() < endMs, 'the change is seen');
+      await delay(5);
+    }
     assert.equal(changed.statusCode, 200);
     assert.deepEqual(JSON.parse(String(await body(changed))), { value: 2 });
   });

@@ -7,7 +7,7 @@ import { planDrain } from '../../coordinator/core/drain-plan.ts';
 import { readGroupsFile } from '../../coordinator/core/groups-file.ts';
 import { type Status, status as statusOf } from '../../coordinator/core/status.ts';
 import { Assignment, type RunningInstance } from '../../shared/protocol.ts';
-import { config, connected, id, member, plan, report, running, snapshot } from './world.ts';
+import { config, connected, hello, id, member, plan, report, running, snapshot } from './world.ts';
 
 const groupWith = (lines: string) => `groups:\n  web:\n    addresses: [10.0.0.100]\n${lines}`;
 const indented = (text: string) => text.replaceAll(/^/gm, '    ');
@@ -219,21 +219,12 @@ describe('a failing check in status', () => {
         }),
       ),
     );
-    const hello = {
-      type: 'hello',
-      protocol: 1,
-      hostname: 'h',
-      agentVersion: '1',
-      keepalivedVersion: '2',
-    } as const;
     const records = new Map(
-      [...reports].map(([node, { report: said }]) => {
+      [1, 2].map((n) => {
+        const { report: said } = reports.get(id(n)) ?? assert.fail();
         const claims =
           said?.instances[0]?.state === 'MASTER' ? new Map([['web', { firstMs: 0, lastMs: 9 }]]) : new Map();
-        return [
-          node,
-          { connected: true, hello: { ...hello, node }, report: said, seenMs: 0, claims },
-        ] as const;
+        return [id(n), { connected: true, hello: hello(n), report: said, seenMs: 0, claims }] as const;
       }),
     );
     return statusOf({

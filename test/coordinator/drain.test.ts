@@ -8,7 +8,7 @@ import { parseDurationMs } from '../../coordinator/core/duration.ts';
 import { type Status, status } from '../../coordinator/core/status.ts';
 import type { RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
-import { connected, id, member, node, plan, report, running, snapshot } from './world.ts';
+import { connected, hello, id, member, node, plan, report, running, snapshot } from './world.ts';
 
 const drained = (text: string) => node(1, { 'swarm-vip.drain': text });
 const read = (text: string, nowMs = 0) => readDrain(snapshot([drained(text)]), drained(text), nowMs);
@@ -67,17 +67,9 @@ function swarm(
   const { assignments } = plan(swarmNow, connected({ 1: report(1), 2: report(2), 3: report(3) }));
   const records = new Map<NodeId, AgentRecord>();
   for (const n of [1, 2, 3]) {
-    const hello = {
-      type: 'hello' as const,
-      protocol: 1,
-      node: id(n),
-      hostname: `host${n}`,
-      agentVersion: '1',
-      keepalivedVersion: '2',
-    };
     const state: RunningInstance['state'] = n === 1 ? 'MASTER' : others[n] === 'paused' ? 'FAULT' : 'BACKUP';
     const instances = (assignments.get(id(n)) ?? []).map((instance) => running(instance, { state }));
-    const record = reported(greeted(undefined, hello, 0), report(n, instances), 0);
+    const record = reported(greeted(undefined, hello(n), 0), report(n, instances), 0);
     records.set(id(n), { ...record, connected: others[n] !== 'gone' });
   }
   return status({

@@ -229,7 +229,7 @@ describe('config check', () => {
     assert.deepEqual([usable, problems], [true, []]);
     assert.deepEqual(
       groups.map(({ name }) => name),
-      ['web', 'gateway', 'db', 'legacy', 'router'],
+      ['web', 'gateway', 'db', 'shop', 'legacy', 'router'],
     );
   });
 

@@ -6,7 +6,7 @@ import { historyDocument, merged } from '../../coordinator/core/history.ts';
 import type { StateTransition } from '../../shared/protocol.ts';
 import { historyLength } from '../../shared/protocol.ts';
 import type { GroupName } from '../../shared/words.ts';
-import { id, ip, member, report, snapshot } from './world.ts';
+import { hello, id, ip, member, report, snapshot } from './world.ts';
 
 /** "MASTER>BACKUP" at a time, with what else is known. */
 const step = (
@@ -21,8 +21,7 @@ const step = (
 const nodes = [1, 2, 3].map((n) => member(n));
 const agents = new Map(
   [1, 2, 3].map((n) => {
-    const hello = { node: id(n), hostname: `host${n}`, protocol: 1, agentVersion: '', keepalivedVersion: '' };
-    return [id(n), reported(greeted(undefined, { type: 'hello', ...hello }, 0), report(n), 0)];
+    return [id(n), reported(greeted(undefined, hello(n), 0), report(n), 0)];
   }),
 );
 const story = (past: Record<number, StateTransition[]>) =>

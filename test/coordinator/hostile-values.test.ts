@@ -333,7 +333,7 @@ const cases: Case[] = [
     'password-file-missing',
     ['nothing', '--secret-add'],
   ],
-  ['a key of the future', field('follow: {service: web}'), 'not-yet', ['follow', 'line 4']],
+  ['a key of the future', field('real_servers: [web]'), 'not-yet', ['real_servers', 'line 4']],
   [
     'a command as notify script',
     field('notify: "rm -rf /"'),

@@ -1,11 +1,11 @@
 // Nodes that look on: compared with the plan, counted as holders, never ordered, and no reason to join by silence.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type AgentRecord, reported } from '../../coordinator/core/agents.ts';
+import { type AgentRecord, greeted, reported } from '../../coordinator/core/agents.ts';
 import { status } from '../../coordinator/core/status.ts';
 import { statusTable } from '../../coordinator/io/status-table.ts';
 import type { ObservedInstance, Report } from '../../shared/protocol.ts';
-import { id, ip, member, plan, report, running, snapshot } from './world.ts';
+import { hello, id, ip, member, plan, report, running, snapshot } from './world.ts';
 
 type Seen = Partial<ObservedInstance> & { priority?: number };
 const addresses = ['10.0.0.100/32'];
@@ -38,12 +38,8 @@ const three = (...observing: number[]) =>
 function heard(reports: Record<number, Report>, againMs = 0): Map<AgentRecord['hello']['node'], AgentRecord> {
   return new Map(
     Object.entries(reports).map(([n, each]) => {
-      const hello = {
-        ...{ type: 'hello', protocol: 1, node: id(Number(n)), hostname: `host${n}` },
-        ...{ agentVersion: '1', keepalivedVersion: '2.2.7' },
-      } as AgentRecord['hello'];
-      const empty: AgentRecord = { connected: true, hello, report: undefined, seenMs: 0, claims: new Map() };
-      return [id(Number(n)), reported(reported(empty, each, 0), each, againMs)];
+      const first = reported(greeted(undefined, hello(Number(n)), 0), each, 0);
+      return [id(Number(n)), reported(first, each, againMs)];
     }),
   );
 }

@@ -9,7 +9,7 @@ import { overview } from '../../coordinator/core/overview.ts';
 import { status } from '../../coordinator/core/status.ts';
 import type { StateTransition, VrrpState } from '../../shared/protocol.ts';
 import type { GroupName } from '../../shared/words.ts';
-import { id, member, plan, report, running, snapshot } from './world.ts';
+import { hello, id, member, plan, report, running, snapshot } from './world.ts';
 
 /** [seconds, node, "FROM>TO", cause] */
 type Entry = readonly [number, number, string, StateTransition['cause']?];
@@ -99,11 +99,6 @@ describe('the strip of a group', () => {
       }),
     );
   });
-});
-
-const hello = (n: number) => ({
-  ...{ type: 'hello' as const, protocol: 1, node: id(n), hostname: `host${n}` },
-  ...{ agentVersion: '1', keepalivedVersion: '2.2.7' },
 });
 
 describe('the overview', () => {

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type AgentRecord, greeted, holdersOf, reported } from '../../coordinator/core/agents.ts';
-import { activeCoordinator } from '../../coordinator/core/snapshot.ts';
+import { activeCoordinator } from '../../coordinator/core/roles.ts';
 import { status } from '../../coordinator/core/status.ts';
 import type { RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
-import { id, member, node, plan, report, running, service, snapshot } from './world.ts';
+import { hello, id, member, node, plan, report, running, service, snapshot } from './world.ts';
+
+const on = (n: number) => ({ id: `task${n}`, node: id(n) });
 
 describe('activeCoordinator', () => {
   const nodes = [
@@ -16,28 +18,20 @@ describe('activeCoordinator', () => {
 
   it('is the one on the leader of Swarm', () => {
     assert.equal(
-      activeCoordinator(snapshot(nodes, [service({}, { runningOn: [id(1), id(2), id(3)] })])),
+      activeCoordinator(snapshot(nodes, [service({}, { tasks: [on(1), on(2), on(3)] })]))?.node,
       id(2),
     );
   });
 
   it('is the one with the lowest node id when none runs on the leader', () => {
-    assert.equal(activeCoordinator(snapshot(nodes, [service({}, { runningOn: [id(3), id(1)] })])), id(1));
+    assert.equal(activeCoordinator(snapshot(nodes, [service({}, { tasks: [on(3), on(1)] })]))?.node, id(1));
   });
 
   it('is nobody when none runs', () => {
-    assert.equal(activeCoordinator(snapshot(nodes, [service({}, { runningOn: [] })])), undefined);
+    assert.equal(activeCoordinator(snapshot(nodes, [service({}, { tasks: [] })])), undefined);
   });
 });
 
-const hello = (n: number) => ({
-  type: 'hello' as const,
-  protocol: 1,
-  node: id(n),
-  hostname: `host${n}`,
-  agentVersion: '1',
-  keepalivedVersion: '2.2.7',
-});
 const two = [member(1, '120'), member(2, '110')];
 
 /** Feeds reports in order of time: [ms, node, state]. */

@@ -40,21 +40,22 @@ describe('a joiner (R1)', () => {
     assert.deepEqual(group?.waiting, [{ node: id(3), for: [id(2)], why: 'they do not list it as peer yet' }]);
   });
 
-  it('is assigned nothing while somebody holds and a member that is out of reach is known not to list it', () => {
-    const agents = new Map(joining([1]));
-    const [first] = agents.get(id(1))?.report?.instances ?? [];
-    const holding = { connected: true, report: report(1, first ? [{ ...first, state: 'MASTER' }] : []) };
-    const cutOff = (report: Report | undefined, served = true) =>
-      new Map(served ? agents.set(id(1), holding) : agents).set(id(2), { connected: false, report });
-    const unserved = plan(snapshot(nodes), cutOff(agents.get(id(2))?.report, false));
-    assert.equal(unserved.assignments.get(id(3))?.length, 1);
-    const unaware = plan(snapshot(nodes), cutOff(agents.get(id(2))?.report));
-    assert.deepEqual(unaware.assignments.get(id(3)), []);
+  it('is told that an advert proves nothing while a member, in reach or not, is known not to list it', () => {
+    const slow = plan(snapshot(nodes), joining([1]));
+    assert.equal(slow.assignments.get(id(3))?.[0]?.silenceOnly, true);
+    assert.deepEqual(slow.groups[0]?.waiting, [
+      { node: id(3), for: [id(2)], why: 'they do not list it as peer yet' },
+    ]);
+    const cutOff = (report: Report | undefined) =>
+      new Map(joining([1])).set(id(2), { connected: false, report });
+    const unaware = plan(snapshot(nodes), cutOff(joining([1]).get(id(2))?.report));
+    const [instance] = unaware.assignments.get(id(3)) ?? [];
+    assert.deepEqual([instance?.silenceOnly, instance?.peersConfirmed], [true, true]);
     assert.deepEqual(unaware.groups[0]?.waiting, [
       { node: id(3), for: [id(2)], why: 'they are out of reach and do not list it as peer' },
     ]);
     const aware = plan(snapshot(nodes), cutOff(joining([1, 2]).get(id(2))?.report));
-    assert.equal(aware.assignments.get(id(3))?.length, 1);
+    assert.equal(aware.assignments.get(id(3))?.[0]?.silenceOnly, undefined);
   });
 
   it('waits for members that are about to start, but not for one whose keepalived refuses the assignment', () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { AgentView } from '../../coordinator/core/plan.ts';
-import { conflictMs } from '../../coordinator/core/two-holders.ts';
+import { challengeMs, conflictMs } from '../../coordinator/core/two-holders.ts';
 import type { AssignedInstance, RunningInstance } from '../../shared/protocol.ts';
 import { connected, id, ip, member, plan, report, running, snapshot } from './world.ts';
 
@@ -63,6 +63,32 @@ describe('two holders', () => {
     assert.deepEqual([asides(cut), problem(cut), cut.againMs], ['- - -', undefined, 13_100]);
     const back = at(world({ 1: 0, 2: 5_000 }, {}, { 1: 5_200 }), 13_000);
     assert.equal(asides(back), '- now -');
+  });
+
+  it('are none after two that died one after the other, each before its successor held', () => {
+    const late = at(world({ 1: 0, 2: 5_000, 3: 11_000 }, {}, { 1: 4_700, 2: 10_700, 3: 11_020 }), 11_020);
+    assert.deepEqual([asides(late), problem(late), late.againMs], ['- - -', undefined, 11_120]);
+    const later = at(world({ 1: 0, 2: 5_000, 3: 11_000 }, {}, { 1: 4_700, 2: 10_700, 3: 12_500 }), 13_000);
+    assert.equal(asides(later), '- - -');
+  });
+
+  it('do not wait for a third one that comes later', () => {
+    assert.equal(asides(at(world({ 1: 0, 2: 5_000, 3: 6_990 }), 7_000)), '- now -');
+  });
+
+  it('end by the highest one’s stepping down when yet another takes over right after the first: it is not heard', () => {
+    const upheldMs = 5_000 + conflictMs;
+    const challenged = (firstMs: number) => {
+      const agents = world({ 1: 0, 3: firstMs });
+      const view = agents.get(id(1));
+      assert.ok(view);
+      agents.set(id(1), { ...view, claims: new Map([['web', { firstMs: 0, lastMs: 60_000, upheldMs }]]) });
+      return at(agents, firstMs + conflictMs);
+    };
+    const soon = challenged(upheldMs + 400);
+    assert.deepEqual([asides(soon), contested(soon)], ['now - -', '- - yes']);
+    assert.equal(asides(challenged(upheldMs + challengeMs)), '- - now', 'much later is another story');
+    assert.equal(asides(challenged(upheldMs - 400)), '- - now', 'the same conflict');
   });
 
   it('are three at times', () => {

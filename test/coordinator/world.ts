@@ -6,12 +6,17 @@ import type {
   Snapshot,
   SwarmNode,
 } from '../../coordinator/core/snapshot.ts';
-import type { AssignedInstance, Report, RunningInstance } from '../../shared/protocol.ts';
+import type { AssignedInstance, Hello, Report, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
 
 /** id(1) → "node001xxxxxxxxxxxxxxxxxx": stable, valid, readable. */
 export const id = (n: number): NodeId => `node${String(n).padStart(3, '0')}`.padEnd(25, 'x') as NodeId;
 export const ip = (n: number): string => `10.0.0.${10 + n}`;
+
+export const hello = (n: number): Hello => ({
+  ...{ type: 'hello', protocol: 1, node: id(n), hostname: `host${n}` },
+  ...{ agentVersion: '1', keepalivedVersion: '2.2.7' },
+});
 
 export function node(
   n: number,
@@ -47,7 +52,7 @@ export function service(
     name: 'vip_coordinator',
     createdAt: '2026-01-01T00:00:00Z',
     env: { KEEPALIVED_GROUP: 'web', KEEPALIVED_VIRTUAL_IPS: '10.0.0.100', ...env },
-    runningOn: [id(1)],
+    tasks: [{ id: 'task1', node: id(1) }],
     ...more,
   };
 }

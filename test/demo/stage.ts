@@ -1,7 +1,7 @@
 // Where steps are played: a three-node Swarm labelled as the README does it, and how to wait and act on it as an
 // operator does.
 import type { Status } from '../../coordinator/core/status.ts';
-import type { Lab } from '../lab/lab.ts';
+import type { Lab, LabDeploy } from '../lab/lab.ts';
 import { type RunResult, until } from '../lab/run.ts';
 
 export interface Stage {
@@ -68,14 +68,20 @@ export async function ready(
 }
 
 /** `swarm-vip status -o json` on a manager, as an operator runs it. */
-export async function statusOf(lab: Lab, node?: string): Promise<Status> {
-  const { stdout } = await cli(lab, ['status', '-o', 'json'], node);
+export async function statusOf(lab: Lab, node?: string, service?: string): Promise<Status> {
+  const { stdout, stderr } = await cli(lab, ['status', '-o', 'json'], node, service);
+  if (stdout === '') throw new Error(stderr);
   return JSON.parse(stdout) as Status;
 }
 
 /** `swarm-vip` in a coordinator's container: on the node that is named, else on the first manager that runs one. */
-export async function cli(lab: Lab, args: string[], node?: string): Promise<RunResult> {
-  const filter = 'label=com.docker.swarm.service.name=swarm-vip_coordinator';
+export async function cli(
+  lab: Lab,
+  args: string[],
+  node?: string,
+  service = 'swarm-vip_coordinator',
+): Promise<RunResult> {
+  const filter = `label=com.docker.swarm.service.name=${service}`;
   const status = await lab.status();
   const managers = status.filter(({ manager, engine }) => manager && engine).map(({ name }) => name);
   for (const via of node === undefined ? managers : [node]) {
@@ -125,9 +131,9 @@ export async function calm(stage: Stage): Promise<void> {
 }
 
 /** From nothing to the README's three nodes: node1 holds, the others are ready. `lab.down` takes it away. */
-export async function setUp(stage: Stage): Promise<void> {
+export async function setUp(stage: Stage, deploy: Pick<LabDeploy, 'env' | 'stack'> = {}): Promise<void> {
   await stage.lab.up(stage.signal);
-  await stage.lab.deploy({}, stage.signal);
+  await stage.lab.deploy(deploy, stage.signal);
   await labelThree(stage.lab, stage.group);
   await calm(stage);
 }

@@ -113,7 +113,6 @@ describe('an address that follows a service', { timeout: 10 * 60_000 }, () => {
       plannedBound,
     );
     t.diagnostic(`task and address moved within ${tookMs} ms, 1.5 s of watching included`);
-    keepsBound(t, verdict);
     if (from === 'node1') await move('node1', 'node2');
     await settled(stage, 'node2');
     const { stdout } = await cli(lab, ['history', 'main', '--limit', '1', '-o', 'json']);
@@ -122,6 +121,7 @@ describe('an address that follows a service', { timeout: 10 * 60_000 }, () => {
     assert.match((await checkOf('node2'))?.output ?? '', /^a task of shop_web runs here$/);
     await stands('node1', false);
     assert.match((await checkOf('node1'))?.output ?? '', /^no task of shop_web runs here, but on node2$/);
+    keepsBound(t, verdict);
   });
 
   it('stays where it is while the service is updated, the old task gone before the new one starts', async (t) => {
@@ -223,8 +223,8 @@ describe('an address that follows a service', { timeout: 10 * 60_000 }, () => {
         await settled(stage, 'node1');
       });
     }, plannedBound);
-    keepsBound(t, verdict);
     assert.match((await checkOf('node3'))?.output ?? '', /no task of shop_web runs here, nor elsewhere/);
+    keepsBound(t, verdict);
   });
 
   it('is held by nobody then, where the check is a fault; a name that is none is a problem with the one meant', async () => {

@@ -17,7 +17,7 @@ function counts(t: TestContext, verdict: Judged): boolean {
   return false;
 }
 
-/** Asserts that the step kept its bound. */
+/** Asserts that the step kept its bound. A test's last line, for in a skipped test no failure counts any more. */
 export function keepsBound(t: TestContext, verdict: Judged): void {
   if (counts(t, verdict)) assert.ok(verdict.ok, JSON.stringify(verdict));
 }

@@ -8,9 +8,11 @@ import { controls, playControl } from './controls.ts';
 import { play } from './play.ts';
 import { quick } from './row.ts';
 import { rows } from './rows.ts';
+import { storeRows } from './store-rows.ts';
 
 /** Left to the soak: other suites play the like already, it takes long, is not yet proven green, or has no bound. */
 const soakOnly = [
+  ...storeRows.map(({ name }) => name),
   ...['power-off', 'return', 'link-down', 'keepalived-parent', 'keepalived-child'],
   ...['engine-stopped', 'engine-restarted', 'no-coordinator', 'loss'],
   ...['old-assignment-alone', 'check-fails', 'disk-full', 'disk-read-only', 'disk-gone', 'wall-clock'],

@@ -36,6 +36,25 @@ export const networkRows: readonly Row[] = [
     bound: { outageMs: 2_000, twoHoldersMs: 2_000 },
   },
   {
+    name: 'holder-unheard',
+    title: 'protocol 112 is dropped around the holder, everything else passes',
+    prepare: calm,
+    act: async (stage) => {
+      await stage.lab.chaos('drop-vrrp', 'node1');
+      // The others hear each other: one of them is to hold, and not in turns.
+      await settled(stage, 'node2');
+      await delay(5_000);
+      await settled(stage, 'node2', 2_000);
+      await stage.lab.chaos('restore-vrrp', 'node1');
+      await settled(stage, 'node1');
+      await agentsBack(stage);
+    },
+    mend: restored,
+    holder: 'node1',
+    // Two conflicts, and in between the time in which the next one takes over.
+    bound: { outageMs: 2_000, twoHoldersMs: 2 * 2_000 + V },
+  },
+  {
     name: 'loss',
     title: 'three of ten frames between the nodes are lost for a minute',
     prepare: calm,

@@ -4,6 +4,7 @@ import { networkRows } from './network-rows.ts';
 import { processRows } from './process-rows.ts';
 import type { Row } from './row.ts';
 import { serviceRows } from './service-rows.ts';
+import { storeRows } from './store-rows.ts';
 import { swarmRows } from './swarm-rows.ts';
 import { volumeRows } from './volume-rows.ts';
 
@@ -11,6 +12,7 @@ export const rows: readonly Row[] = [
   ...networkRows,
   ...processRows,
   ...swarmRows,
+  ...storeRows,
   ...serviceRows,
   ...volumeRows,
   clockRow,

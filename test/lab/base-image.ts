@@ -32,11 +32,9 @@ export async function describeBase(): Promise<Base> {
   const machine = await readMachine();
   const files = [machine.sources, CA_BUNDLE].filter((file) => file !== undefined && existsSync(file));
   const values = [`node ${NODE_MAJOR}`, `npm ${NPM_MAJOR}`, process.arch, machine.suite];
-  const key = contentKey(
-    '/',
-    [...files.map(String), import.meta.filename],
-    [...values, ...machine.apt, ...machine.npm],
-  );
+  // By what this file says, not by where it lies: another checkout makes the same image.
+  const recipe = readFileSync(import.meta.filename, 'utf8');
+  const key = contentKey('/', files.map(String), [...values, recipe, ...machine.apt, ...machine.npm]);
   return { key, machine };
 }
 

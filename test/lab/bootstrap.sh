@@ -41,6 +41,9 @@ need arping iputils-arping
 need ndisc6 ndisc6
 need keepalived keepalived
 need chromium chromium
+need prometheus prometheus
+need promtool prometheus
+need prometheus-alertmanager prometheus-alertmanager
 # A library and no command: where dpkg has it.
 ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing="$missing libfaketime"
 
@@ -78,6 +81,8 @@ if [ -n "$missing" ]; then
       docker.io) units="docker.service docker.socket containerd.service" ;;
       docker-registry) units=docker-registry.service ;;
       keepalived) units=keepalived.service ;;
+      prometheus) units=prometheus.service ;;
+      prometheus-alertmanager) units=prometheus-alertmanager.service ;;
       *) continue ;;
       esac
       # shellcheck disable=SC2086

@@ -72,6 +72,9 @@ const ACTS = {
   /** VRRP alone is lost, both ways; everything else passes. */
   'drop-vrrp': (lab, node) => setPortRule(lab, 'novrrp', node.name, true),
   'restore-vrrp': (lab, node) => setPortRule(lab, 'novrrp', node.name, false),
+  /** Swarm alone is lost: a manager is cut off from the others, its agent and its coordinator from nobody. */
+  'cut-raft': (lab, node) => setPortRule(lab, 'noraft', node.name, true),
+  'restore-raft': (lab, node) => setPortRule(lab, 'noraft', node.name, false),
   /** Three of ten frames to and from other lossy nodes are lost. */
   lose: (lab, node) => setPortRule(lab, 'lossy', node.name, true),
   'lose-none': (lab, node) => setPortRule(lab, 'lossy', node.name, false),

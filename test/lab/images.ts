@@ -23,16 +23,23 @@ export interface ImageSpec {
   /** Files and directories, relative to the context, whose content decides whether to build again. */
   readonly inputs: readonly string[];
   readonly buildArgs?: Readonly<Record<string, string>>;
+  /** Images of one release get one tag. */
+  readonly release?: string;
 }
 
 const SOURCES = [
   ...['package.json', 'package-lock.json', '.npmrc', 'tsconfig.json', 'build.mjs', '.dockerignore'],
-  ...['agent', 'coordinator', 'shared'],
+  ...['agent', 'coordinator', 'shared', 'images'],
 ];
 
 export const PROJECT_IMAGES: readonly [agent: ImageSpec, coordinator: ImageSpec] = [
-  { name: 'swarm-vip-agent', dockerfile: 'images/agent.Dockerfile', inputs: SOURCES },
-  { name: 'swarm-vip-coordinator', dockerfile: 'images/coordinator.Dockerfile', inputs: SOURCES },
+  { name: 'swarm-vip-agent', dockerfile: 'images/agent.Dockerfile', inputs: SOURCES, release: 'swarm-vip' },
+  {
+    name: 'swarm-vip-coordinator',
+    dockerfile: 'images/coordinator.Dockerfile',
+    inputs: SOURCES,
+    release: 'swarm-vip',
+  },
 ];
 
 /** The base image itself, for stacks of a test that only need Node or a shell. */
@@ -62,8 +69,9 @@ function tagOf(spec: ImageSpec, base: Base): string {
   if (spec.name === BASE_NAME) return base.key;
   const root = spec.context ?? PROJECT_ROOT;
   const args = Object.entries(spec.buildArgs ?? {}).map(([key, value]) => `${key}=${value}`);
-  const inputs = [spec.dockerfile, ...spec.inputs].filter((path) => existsSync(join(root, path)));
-  return contentKey(root, inputs, [base.key, spec.name, ...args]);
+  const files = spec.release === undefined ? [spec.dockerfile, ...spec.inputs] : spec.inputs;
+  const inputs = files.filter((path) => existsSync(join(root, path)));
+  return contentKey(root, inputs, [base.key, spec.release ?? spec.name, ...args]);
 }
 
 interface Tagged {

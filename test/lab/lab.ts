@@ -36,7 +36,8 @@ export interface LabOptions {
 }
 
 export interface LabDeploy {
-  readonly stack?: string;
+  /** A compose file, or several, of which the later ones overrule. */
+  readonly stack?: string | readonly string[];
   readonly stackName?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly wait?: boolean;
@@ -194,11 +195,11 @@ export function createLab(options: LabOptions = {}): Lab {
     const [agent = '', coordinator = ''] = await ensureImages(names, PROJECT_IMAGES, say, signal);
     await ensureSecret(names, via);
     const env = { ...(await labEnvironment(names, via, { agent, coordinator })), ...wanted.env };
-    const file = resolve(wanted.stack ?? `${PROJECT_ROOT}/compose.yaml`);
-    if (!existsSync(file)) throw new Error(`no such compose file: ${file}`);
-    say(`deploying ${file}`);
+    const files = [wanted.stack ?? `${PROJECT_ROOT}/compose.yaml`].flat().map((file) => resolve(file));
+    for (const file of files) if (!existsSync(file)) throw new Error(`no such compose file: ${file}`);
+    say(`deploying ${files.join(' and ')}`);
     const { stackName = 'swarm-vip', wait = true, timeoutMs = 90_000 } = wanted;
-    await deployStack(names, via, { file, stackName, env, wait, timeoutMs }, signal);
+    await deployStack(names, via, { files, stackName, env, wait, timeoutMs }, signal);
   }
 
   function execCommand(part: string, command: readonly string[]): string[] {

@@ -37,13 +37,15 @@ export const inNamespace = (lab: LabNames, part: string, command: readonly strin
   ...command,
 ];
 
-// Sets that chaos fills: a port in `cut` is off the network, one in `novrrp` loses VRRP alone (IP protocol 112), and
+// Sets that chaos fills: a port in `cut` is off the network, one in `novrrp` loses VRRP alone (IP protocol 112), one in
+// `noraft` what Swarm's managers say to each other and to their nodes (TCP 2377), and
 // between two ports in `lossy` three of ten frames are lost.
 // Input and output matter as well as forward: the bridge's own address is a station on the same network.
 const RULES = `
 table bridge lab {
   set cut { type ifname; }
   set novrrp { type ifname; }
+  set noraft { type ifname; }
   set lossy { type ifname; }
   chain judge {
     iifname @cut drop
@@ -52,6 +54,10 @@ table bridge lab {
     oifname @novrrp ip protocol 112 drop
     iifname @novrrp ip6 nexthdr 112 drop
     oifname @novrrp ip6 nexthdr 112 drop
+    iifname @noraft tcp dport 2377 drop
+    iifname @noraft tcp sport 2377 drop
+    oifname @noraft tcp dport 2377 drop
+    oifname @noraft tcp sport 2377 drop
   }
   chain forward {
     type filter hook forward priority 0;
@@ -63,7 +69,7 @@ table bridge lab {
 }
 `;
 
-export type PortSet = 'cut' | 'novrrp' | 'lossy';
+export type PortSet = 'cut' | 'novrrp' | 'noraft' | 'lossy';
 
 export async function createLan(lab: LabNames, signal: AbortSignal): Promise<void> {
   await run(['ip', 'netns', 'add', namespaceOf(lab, 'lan')], { signal });

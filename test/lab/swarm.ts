@@ -59,8 +59,8 @@ export async function waitForNodes(
 }
 
 export interface DeployOptions {
-  /** A compose file; the project's compose.yaml unless told otherwise. */
-  readonly file: string;
+  /** Compose files; the later ones overrule. */
+  readonly files: readonly string[];
   readonly stackName: string;
   readonly env: Readonly<Record<string, string>>;
   /** Wait until every service has all of its tasks running. */
@@ -106,7 +106,8 @@ export async function deployStack(
   options: DeployOptions,
   signal?: AbortSignal,
 ): Promise<void> {
-  await docker(lab, via, ['stack', 'deploy', '--compose-file', options.file, options.stackName], {
+  const files = options.files.flatMap((file) => ['--compose-file', file]);
+  await docker(lab, via, ['stack', 'deploy', ...files, options.stackName], {
     env: options.env,
     timeoutMs: options.timeoutMs,
     ...(signal ? { signal } : {}),

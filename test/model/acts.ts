@@ -113,17 +113,20 @@ export const doings = {
   },
   cutControl: (world, a, b) => {
     world.controlCuts.add(`${at(world, a).number} ${managerAt(world, b).machine.number}`);
+    world.judge.dirty = true;
     world.control.cut();
     return `${at(world, a).number} does not reach manager ${managerAt(world, b).machine.number}`;
   },
   cutOff: (world, a) => {
     for (const { machine } of world.control.managers)
       world.controlCuts.add(`${at(world, a).number} ${machine.number}`);
+    world.judge.dirty = true;
     world.control.cut();
     return `${at(world, a).number} reaches no manager`;
   },
   healControl: (world) => {
     world.controlCuts.clear();
+    world.judge.dirty = true;
     return 'all managers in reach';
   },
   restartCoordinator: (world, a, b) => {

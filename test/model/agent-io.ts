@@ -34,6 +34,7 @@ export function checksOf(failing: ReadonlySet<string>): Checks {
     keepOnly: () => undefined,
     verdict: (group) => (failing.has(group) ? fault : noChecks),
     results: () => new Map(),
+    isRunning: () => false,
     stop: () => undefined,
   };
 }
@@ -98,7 +99,7 @@ export function ioOf(
     dumper: () => () =>
       new Promise((resolve) => time.afterAs(life, 5, () => resolve(machine.keepalived?.dump()))),
     readStates(onLine) {
-      for (const line of machine.takeFifo()) onLine(line);
+      for (const line of machine.takeFifo()) time.afterAs(life, 0.5, () => onLine(line));
       machine.ears = {
         life,
         line: () => undefined,

@@ -5,9 +5,11 @@
 import { reconnectDelayMs } from '../../agent/core/backoff.ts';
 import { type Coordinator, createCoordinator } from '../../coordinator/coordinator.ts';
 import { type LookLoop, startLookLoop } from '../../coordinator/io/look-loop.ts';
+import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
 import type { Log } from '../../shared/io/log.ts';
 import {
   type AgentFrame,
+  type AssignedInstance,
   type CoordinatorFrame,
   protocolVersion,
   silenceLimitMs,
@@ -31,6 +33,8 @@ interface Connection {
   readonly node: NodeId;
   readonly agent: Life;
   readonly server: Life;
+  /** Of power, by both machines until it was made. */
+  readonly losses: number;
   agentSide: boolean;
   serverSide: boolean;
   welcomed: boolean;
@@ -48,9 +52,12 @@ export interface ControlDeps {
   readonly agentOf: (machine: Machine) => Agent | undefined;
   /** How disturbed frames are: 0, or the longest delay in ms. */
   readonly trouble: () => number;
+  /** A coordinator has decided so. */
+  readonly ordered: (machine: Machine, instances: readonly AssignedInstance[]) => void;
 }
 
 const retransmitMs = 200;
+const lossesOf = (manager: Manager, machine: Machine): number => manager.machine.losses + machine.losses;
 
 export class ControlPlane {
   readonly managers: Manager[];
@@ -86,6 +93,7 @@ export class ControlPlane {
           for (const connection of this.#of(manager))
             if (connection.node === node) this.#break(connection, 5);
         },
+        meter: createRolloutMeter(() => undefined),
         log,
         now: () => wallBaseMs + Math.floor(time.nowMs),
       });
@@ -132,7 +140,14 @@ export class ControlPlane {
       if (coordinator.admit(machine.id, machine.address)) return again();
       const connection: Connection = {
         ...{ manager, machine, agent, node: machine.id, server: life },
-        ...{ agentSide: true, serverSide: true, welcomed: false, toAgentMs: 0, toServerMs: 0 },
+        ...{
+          losses: lossesOf(manager, machine),
+          agentSide: true,
+          serverSide: true,
+          welcomed: false,
+          toAgentMs: 0,
+          toServerMs: 0,
+        },
       };
       time.after(1, () => life.alive || again());
       time.afterAs(life, 1, () => {
@@ -189,7 +204,8 @@ export class ControlPlane {
     }
   }
 
-  #open = ({ machine, manager }: Connection) => this.#deps.reachable(machine, manager.machine);
+  #open = ({ machine, manager, losses }: Connection) =>
+    losses === lossesOf(manager, machine) && this.#deps.reachable(machine, manager.machine);
 
   #delay(): number {
     const { trouble, random } = this.#deps;
@@ -199,7 +215,8 @@ export class ControlPlane {
   #toAgent(manager: Manager, node: NodeId, frame: CoordinatorFrame): boolean {
     const connection = [...this.#of(manager)].find((each) => each.node === node);
     if (!connection) return false;
-    const { time, trouble, random } = this.#deps;
+    const { time, trouble, random, ordered } = this.#deps;
+    if (frame.type === 'assignment') ordered(connection.machine, frame.instances);
     connection.toAgentMs = Math.max(connection.toAgentMs, time.nowMs + this.#delay());
     const text = JSON.stringify(frame);
     this.#carry(connection, connection.toAgentMs, () => this.#deliver(connection, text));

@@ -1,7 +1,9 @@
 // Searches for scenarios that break the promise: random acts, and what is found is shrunk to what is needed.
 import fc from 'fast-check';
 import { actKinds } from './acts.ts';
-import { play, type Scenario } from './scenario.ts';
+import { foundScenarios } from './found.ts';
+import { type Outcome, play, type Scenario } from './scenario.ts';
+import { type Shrunk, shrink } from './shrink.ts';
 
 const waits = [0, 5, 30, 100, 300, 600, 1000, 1500, 2500, 8000];
 
@@ -24,6 +26,8 @@ export interface Search {
   readonly seed: number;
   readonly runs: number;
   readonly mostActs: number;
+  /** Begins with what was found before. */
+  readonly known?: boolean;
   /** After this, what has been shrunk so far counts. */
   readonly limitMs: number;
 }
@@ -34,28 +38,27 @@ export interface Found {
   readonly acts: number;
   readonly virtualMs: number;
   /** Undefined: nothing was found. */
-  readonly counterexample: { readonly scenario: Scenario; readonly violation: string } | undefined;
+  readonly counterexample: Shrunk | undefined;
 }
 
-export async function search({ seed, runs, mostActs, limitMs }: Search): Promise<Found> {
+export async function search({ seed, runs, mostActs, known, limitMs }: Search): Promise<Found> {
   const sum = { steps: 0, acts: 0, virtualMs: 0, runs: 0 };
-  let smallest: Found['counterexample'];
-  const beganMs = performance.now();
+  const untilMs = performance.now() + limitMs;
+  let found: { scenario: Scenario; outcome: Outcome } | undefined;
   const property = fc.asyncProperty(scenarios(mostActs), async (scenario) => {
-    // Past the limit nothing more is tried: fast-check ends with what it has.
-    if (performance.now() - beganMs > limitMs) return true;
-    const { violations, steps, acts, virtualMs } = await play(scenario);
+    // Past the limit nothing more is tried.
+    if (performance.now() > untilMs) return true;
+    const outcome = await play(scenario);
     sum.runs += 1;
-    sum.steps += steps;
-    sum.acts += acts;
-    sum.virtualMs += virtualMs;
-    const [violation] = violations;
-    if (violation === undefined) return true;
-    smallest = { scenario, violation };
-    return false;
+    sum.steps += outcome.steps;
+    sum.acts += outcome.played;
+    sum.virtualMs += outcome.virtualMs;
+    if (outcome.violations.length > 0) found = { scenario, outcome };
+    return outcome.violations.length === 0;
   });
-  await fc.check(property, { seed, numRuns: runs });
-  return { ...sum, counterexample: smallest };
+  const examples = known ? foundScenarios.map(({ scenario }): [Scenario] => [scenario]) : [];
+  await fc.check(property, { seed, numRuns: runs, endOnFailure: true, examples });
+  return { ...sum, counterexample: found && (await shrink(found.scenario, found.outcome, untilMs)) };
 }
 
 /** For people: how to play it again, and what it does. */

@@ -1,11 +1,12 @@
 // What must hold in the model at every moment: the promise (one holder, never two that hear each other, none only within
 // VRRP's bound) and the rules behind it. A condition that may last for a while is a violation once it lasts longer.
 import { confirmedDownLabel } from '../../coordinator/core/confirmed-down.ts';
-import { compareGenerations, type Generation } from '../../shared/protocol.ts';
+import { type AssignedInstance, compareGenerations, type Generation } from '../../shared/protocol.ts';
 import { holdLimitMs, masterDownMs } from '../../shared/timers.ts';
+import { masterOf, Past, spoken } from './judge-past.ts';
 import { readConfig } from './keepalived.ts';
 import type { Machine } from './machine.ts';
-import { identityOf, type Router, type RouterConfig } from './vrrp.ts';
+import { identityOf, type RouterConfig } from './vrrp.ts';
 import type { World } from './world.ts';
 
 interface Condition {
@@ -28,12 +29,12 @@ export class Judge {
   readonly #world: World;
   readonly #since = new Map<string, { ms: number; limitMs: number }>();
   #current: Condition[] = [];
-  #partedMs = -1;
-  #agreedMs = 0;
+  readonly #past: Past;
   readonly #accepted = new Map<string, Generation & { atMs: number }>();
 
   constructor(world: World) {
     this.#world = world;
+    this.#past = new Past(world);
   }
 
   violated(words: string): void {
@@ -51,7 +52,7 @@ export class Judge {
     }
     if (this.dirty) {
       this.dirty = false;
-      this.#watchParting();
+      this.#past.look();
       this.#current = this.#conditions();
       const keys = new Set(this.#current.map(({ key }) => key));
       for (const key of this.#since.keys()) if (!keys.has(key)) this.#since.delete(key);
@@ -93,7 +94,7 @@ export class Judge {
           key: `two ${one.address} ${one.machine.number} ${other.machine.number}`,
           limitMs: orphan
             ? orphanMs
-            : this.#partedWhileChanging() || this.#vouchedFor(one.machine, other.machine)
+            : this.#past.partedWhileChanging() || this.#vouchedFor(one.machine, other.machine)
               ? outsideMs
               : this.#understand(one.machine, other.machine, one.address)
                 ? Math.max(...intervals) + slackMs
@@ -113,26 +114,6 @@ export class Judge {
   /** It came back against the operator's word, and no coordinator has heard it yet. */
   #vouchedFor(...machines: Machine[]): boolean {
     return machines.some(({ id }) => this.#world.raft.node(id)?.labels[confirmedDownLabel] !== undefined);
-  }
-
-  /** A LAN that was parted while members did not agree: see ARCHITECTURE.md, known limits. */
-  #partedWhileChanging(): boolean {
-    return this.#partedMs > this.#agreedMs;
-  }
-
-  #watchParting(): void {
-    const { machines, lanCuts, time } = this.#world;
-    if (lanCuts.size > 0 || machines.some(({ linkUp }) => !linkUp)) this.#partedMs = time.nowMs;
-    const values = new Map<string, string>();
-    const agree = machines.every((machine) =>
-      machine.routers().every(({ config }) => {
-        const { name } = config;
-        const text = spoken(config);
-        if (!values.has(name)) values.set(name, text);
-        return values.get(name) === text;
-      }),
-    );
-    if (agree) this.#agreedMs = time.nowMs;
   }
 
   /** What hears adverts may miss some of them, by a fault of the scenario. */
@@ -197,6 +178,24 @@ export class Judge {
     }
   }
 
+  /** A holder is told to step down only when another one has said, since then, that it holds as well. */
+  ordered(machine: Machine, instances: readonly AssignedInstance[]): void {
+    const { machines, time, lateMs } = this.#world;
+    for (const { group, standAside, order } of instances) {
+      if (standAside !== 'now' || !order?.startsWith('steps down')) continue;
+      const holder = machine
+        .routers()
+        .find(({ config, state }) => config.name === group && state === 'MASTER');
+      if (!holder) continue;
+      const sinceMs = holder.sinceMs - lateMs - slackMs;
+      if (machines.some((other) => other !== machine && this.#past.saidSince(other, group, sinceMs)))
+        continue;
+      this.violated(
+        `${group} on ${machine.number}, its holder for ${Math.round(time.nowMs - holder.sinceMs)} ms, is told to step down, though nobody else has said that he holds`,
+      );
+    }
+  }
+
   /** An assignment that an agent has taken. */
   accepted({ id, number }: Machine, { epoch, counter }: Generation): void {
     const known = this.#accepted.get(id);
@@ -238,13 +237,6 @@ export class Judge {
     this.dirty = true;
   }
 }
-
-/** Whoever differs in this rejects the other's adverts. */
-const spoken = ({ vrid, version, password, intervalMs }: RouterConfig): string =>
-  JSON.stringify([vrid, version, password, version === 2 ? intervalMs : null]);
-
-const masterOf = (machine: Machine, address: string): Router | undefined =>
-  machine.routers().find(({ state, config }) => state === 'MASTER' && config.addresses.includes(address));
 
 /** Nobody can take it away but the kernel, or an agent that comes back. */
 const isOrphan = (machine: Machine, address: string): boolean => {

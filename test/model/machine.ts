@@ -48,6 +48,8 @@ export class Machine {
   id: NodeId;
   readonly address: string;
   powered = true;
+  /** How often it has lost power: what was on its way from it then never arrives. */
+  losses = 0;
   linkUp = true;
   readonly disk = new Map<string, unknown>();
   run = emptyRun();
@@ -220,6 +222,7 @@ export class Machine {
 
   powerOff(): void {
     this.powered = false;
+    this.losses += 1;
     this.killContainer();
     for (const address of [...this.leased.keys()]) this.unlease(address);
     this.changed();

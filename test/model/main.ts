@@ -15,6 +15,7 @@ interface SearchOptions {
   runs: string;
   acts: string;
   limit: string;
+  known?: boolean;
   json?: boolean;
 }
 
@@ -24,11 +25,13 @@ program
   .option('--runs <n>', 'scenarios', '400')
   .option('--acts <n>', 'at most, in one scenario', '60')
   .option('--limit <s>', 'seconds, shrinking included', '600')
+  .option('--known', 'begin with what was found before')
   .option('--json', 'one line for programs')
   .action(async (options: SearchOptions) => {
     const seed = Number(options.seed ?? Math.floor(Math.random() * 2 ** 31));
     const [runs, mostActs] = [Number(options.runs), Number(options.acts)];
-    const found = await search({ seed, runs, mostActs, limitMs: Number(options.limit) * 1000 });
+    const { known = false } = options;
+    const found = await search({ seed, runs, mostActs, known, limitMs: Number(options.limit) * 1000 });
     const story = found.counterexample && (await describeFound(found.counterexample));
     if (options.json) say(JSON.stringify({ ...found, story }));
     else {
@@ -48,15 +51,23 @@ program
   .option('--seed <n>', 'of the search', '1')
   .option('--runs <n>', 'scenarios at most', '600')
   .option('--limit <s>', 'seconds for each, shrinking included', '240')
-  .action((names: string[], options: { seed: string; runs: string; limit: string }) => {
+  .option('--no-known', 'do not begin with what was found before')
+  .action(async (names: string[], options: { seed: string; runs: string; limit: string; known: boolean }) => {
     const chosen = guards.filter(({ name }) => names.length === 0 || names.includes(name));
-    const limits = { seed: Number(options.seed), runs: Number(options.runs), limitS: Number(options.limit) };
+    const { known } = options;
+    const limits = {
+      seed: Number(options.seed),
+      runs: Number(options.runs),
+      known,
+      limitS: Number(options.limit),
+    };
     for (const guard of chosen) {
-      const { counterexample, runs, steps, story } = searchWithout(guard, limits);
+      const { runs, steps, others, story } = await searchWithout(guard, limits);
+      const besides = others > 0 ? `; ${others} found that exist with it as well` : '';
       say(
-        `\n${guard.name}, ${guard.what}: ${counterexample ? 'found' : 'NOT FOUND'} (${runs} scenarios, ${steps} steps)`,
+        `\n${guard.name}, ${guard.what}: ${story ? 'found' : 'NOT FOUND'} (${runs} scenarios, ${steps} steps${besides})`,
       );
-      if (counterexample) say(`  ${story}`);
+      if (story) say(`  ${story}`);
       else process.exitCode = 1;
     }
   });

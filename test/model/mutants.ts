@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Found } from './fuzz.ts';
 import type { Guard } from './guards.ts';
+import { play } from './scenario.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
 
@@ -33,28 +34,64 @@ function copyTree(): string {
   return tree;
 }
 
+export interface FoundWithout {
+  readonly runs: number;
+  readonly steps: number;
+  /** Violations that had nothing to do with the guard. */
+  readonly others: number;
+  readonly story?: string;
+}
+
 export interface Searching {
   readonly seed: number;
   readonly runs: number;
+  /** Begins with what was found before. */
+  readonly known: boolean;
   readonly limitS: number;
 }
 
-/** What the search finds without the guard; its story included. */
-export function searchWithout(guard: Guard, { seed, runs, limitS }: Searching): Found & { story?: string } {
+/** What the search finds without the guard, its story included. What breaks the promise with the guard as well is none of it. */
+export async function searchWithout(guard: Guard, searching: Searching): Promise<FoundWithout> {
   const tree = copyTree();
+  const untilMs = performance.now() + searching.limitS * 1000;
+  const sum = { runs: 0, steps: 0, others: 0 };
   try {
     takeAway(tree, guard);
-    const options = ['--seed', String(seed), '--runs', String(runs), '--limit', String(limitS), '--json'];
-    const { stdout, stderr, status } = spawnSync(
-      process.execPath,
-      ['--import', 'tsx', 'test/model/main.ts', 'search', ...options],
-      { cwd: tree, encoding: 'utf8', maxBuffer: 1 << 28 },
-    );
-    const line = stdout.trim().split('\n').at(-1) ?? '';
-    if (!line.startsWith('{'))
-      throw new Error(`guard ${guard.name}: the search ended with ${status}: ${stderr}`);
-    return JSON.parse(line) as Found & { story?: string };
+    for (let { seed } = searching; ; seed += 1_000) {
+      const limitS = Math.max(1, (untilMs - performance.now()) / 1000);
+      const { counterexample, story, runs, steps } = searchIn(tree, guard, {
+        seed,
+        runs: searching.runs - sum.runs,
+        known: searching.known && sum.others === 0,
+        limitS,
+      });
+      sum.runs += runs;
+      sum.steps += steps;
+      if (!counterexample) return sum;
+      const { violations } = await play(counterexample.scenario);
+      if (violations.length === 0) return { ...sum, ...(story === undefined ? {} : { story }) };
+      sum.others += 1;
+      if (sum.runs >= searching.runs || performance.now() > untilMs) return sum;
+    }
   } finally {
     rmSync(tree, { recursive: true, force: true });
   }
+}
+
+function searchIn(
+  tree: string,
+  guard: Guard,
+  { seed, runs, known, limitS }: Searching,
+): Found & { story?: string } {
+  const options = ['--seed', String(seed), '--runs', String(runs), '--limit', String(limitS), '--json'];
+  if (known) options.push('--known');
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    ['--import', 'tsx', 'test/model/main.ts', 'search', ...options],
+    { cwd: tree, encoding: 'utf8', maxBuffer: 1 << 28 },
+  );
+  const line = stdout.trim().split('\n').at(-1) ?? '';
+  if (!line.startsWith('{'))
+    throw new Error(`guard ${guard.name}: the search ended with ${status}: ${stderr}`);
+  return JSON.parse(line) as Found & { story?: string };
 }

@@ -1,6 +1,6 @@
 // Swarm as the model's managers see it: one store, reads that fail where quorum is out of reach, writes with an index.
-import type { GroupsConfig, Snapshot, SwarmNode } from '../../coordinator/core/snapshot.ts';
-import type { Swarm } from '../../coordinator/io/swarm.ts';
+import type { CoordinatorDeps } from '../../coordinator/coordinator.ts';
+import type { GroupsConfig, Snapshot, SwarmNode, Task } from '../../coordinator/core/snapshot.ts';
 import type { NodeId } from '../../shared/words.ts';
 
 export interface RaftDeps {
@@ -13,6 +13,9 @@ export interface RaftDeps {
 
 const callTimeoutMs = 5_000;
 
+/** One coordinator on each of these managers. */
+export const tasksOn = (managers: readonly NodeId[]): Task[] => managers.map((node) => ({ id: node, node }));
+
 export class Raft {
   index = 10;
   current: Snapshot;
@@ -24,7 +27,7 @@ export class Raft {
       name: 'vip_coordinator',
       createdAt: '2026-01-01T00:00:00Z',
       env: {},
-      runningOn,
+      tasks: tasksOn(runningOn),
     };
     this.current = { nodes, services: [service], configs };
     this.#deps = deps;
@@ -57,7 +60,7 @@ export class Raft {
   }
 
   /** As one manager's coordinator uses it. */
-  seenFrom(manager: NodeId): Swarm {
+  seenFrom(manager: NodeId): CoordinatorDeps['swarm'] {
     const answered = async () => {
       await this.#deps.sleep(this.#deps.inQuorum(manager) ? 15 : callTimeoutMs);
       if (!this.#deps.inQuorum(manager)) throw new Error('the swarm does not have a leader');
@@ -67,13 +70,11 @@ export class Raft {
         await answered();
         return this.current;
       },
-      ownNode: async () => manager,
       setLabel: async (node, key, value) => {
         await answered();
         return this.setLabel(node, key, value);
       },
       tasks: async () => [],
-      watch: () => undefined,
     };
   }
 }

@@ -16,7 +16,8 @@ export interface Outcome {
   readonly violations: readonly string[];
   readonly story: readonly string[];
   readonly steps: number;
-  readonly acts: number;
+  /** Acts; none follows a violation. */
+  readonly played: number;
   readonly virtualMs: number;
 }
 
@@ -29,6 +30,7 @@ export async function play({ seed, count, acts, leaveOff = false }: Scenario): P
   const restore = time.install();
   const look = () => judge.look();
   const wait = (ms: number) => time.runUntil(time.nowMs + ms, look);
+  let played = 0;
   try {
     world.define(groupNames.map(freshGroup));
     for (const [index, machine] of world.machines.entries()) {
@@ -40,6 +42,7 @@ export async function play({ seed, count, acts, leaveOff = false }: Scenario): P
     world.followLeader();
     await wait(14_000);
     for (const act of acts) {
+      played += 1;
       await wait(act.waitMs);
       const words = (doings[act.kind] as Doing)(world, act.a, act.b);
       if (words !== undefined) world.tell(words);
@@ -60,7 +63,7 @@ export async function play({ seed, count, acts, leaveOff = false }: Scenario): P
       violations: judge.violations,
       story: world.story,
       steps: time.steps,
-      acts: acts.length,
+      played,
       virtualMs: time.nowMs,
     };
   } finally {

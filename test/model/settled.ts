@@ -1,5 +1,7 @@
 // When nothing has happened for a while, everything is as groups and labels say.
+import { confirmedDownLabel } from '../../coordinator/core/confirmed-down.ts';
 import { drainLabel } from '../../coordinator/core/drain.ts';
+import type { Assignment } from '../../shared/protocol.ts';
 import type { Machine } from './machine.ts';
 import type { GroupSpec } from './specs.ts';
 import type { Router } from './vrrp.ts';
@@ -10,6 +12,8 @@ interface Member {
   readonly router: Router | undefined;
   readonly drained: boolean;
   readonly reason: string | undefined;
+  /** May take over only when nobody holds: one that is off may come back and would not be heard (rule R4). */
+  readonly barred: boolean;
 }
 
 /** What is not as it should be, in words. */
@@ -29,6 +33,16 @@ const isMember = (world: World, { id }: Machine, group: string): boolean =>
   world.groups.some(({ name }) => name === group) &&
   (world.raft.node(id)?.labels['swarm-vip.groups'] ?? '').split(',').includes(group);
 
+/** A machine that is off keeps an assignment of the group without this one. */
+const isBarred = (world: World, { address }: Machine, group: string): boolean =>
+  world.machines.some(({ id, powered, disk }) => {
+    const labels = world.raft.node(id)?.labels;
+    if (powered || !labels || labels[confirmedDownLabel] !== undefined) return false;
+    const kept = disk.get('assignment') as { assignment: Assignment } | undefined;
+    const instance = kept?.assignment.instances.find((each) => each.group === group);
+    return instance !== undefined && !instance.peers.some((peer) => peer.address === address);
+  });
+
 function* groupFaults(world: World, { name, address }: GroupSpec, complete: boolean): Iterable<string> {
   const members = world.machines
     .filter((machine) => machine.powered && isMember(world, machine, name))
@@ -36,7 +50,7 @@ function* groupFaults(world: World, { name, address }: GroupSpec, complete: bool
       const router = machine.routers().find(({ config }) => config.name === name);
       const drained = world.raft.node(machine.id)?.labels[drainLabel] !== undefined;
       const reason = world.agentOf(machine)?.parts?.current().get(name)?.reason;
-      return { machine, router, drained, reason };
+      return { machine, router, drained, reason, barred: isBarred(world, machine, name) };
     });
   const able = members.filter(({ drained, reason }) => !drained && reason !== 'check');
   const holders = world.machines.filter((machine) => machine.held().includes(address));
@@ -46,7 +60,10 @@ function* groupFaults(world: World, { name, address }: GroupSpec, complete: bool
   if (holders.length === 0)
     yield `${name} is held by nobody, though ${able.map(({ machine }) => machine.number)} could`;
   const holder = members.find(({ machine }) => machine === holders[0]);
-  if (holder?.drained) yield `${name} is held by ${names}, which is drained`;
+  // Nobody is relieved by those who would not hear one that is off, should it be cut off from the managers alone: only
+  // an operator knows (confirmed-down, or a forced drain).
+  if (holder?.drained && able.some(({ barred }) => !barred))
+    yield `${name} is held by ${names}, which is drained`;
   if (!complete) return;
   for (const { machine, router, reason, drained } of members) {
     if (!router) yield `${machine.number} does not run ${name}`;

@@ -44,7 +44,7 @@ export function randomTrace(seed: number): Trace {
   const random = randomFrom(seed);
   const pick = <T>(values: readonly T[]) => values[Math.floor(random() * values.length)] as T;
   const count = 2 + (seed % 2);
-  const deed = (): Deed => {
+  const deed = (node: number): Deed => {
     const kind = pick([
       'pause',
       'resume',
@@ -70,12 +70,14 @@ export function randomTrace(seed: number): Trace {
       { version: 2, intervalMs: 1000, password: 'first' as never },
       { version: 3, intervalMs: 200, password: undefined as never },
       { vrid: pick([51, 52]) as never },
+      { peers: pick([[], othersOf(count, node)]) },
     ];
     return { kind, change: pick(change) };
   };
   const events: TraceEvent[] = [];
   for (let atMs = settleMs; events.length < 9; atMs += 150 + Math.floor(random() * 1500)) {
-    events.push({ atMs, node: Math.floor(random() * count), deed: deed() });
+    const node = Math.floor(random() * count);
+    events.push({ atMs, node, deed: deed(node) });
   }
   const endMs = (events.at(-1)?.atMs ?? settleMs) + 4_500;
   return { seed, count, priorities: [250, 240, 220].slice(0, count), events, endMs };
@@ -91,13 +93,16 @@ export const firstInstance = ({ count, priorities }: Trace, node: number): Assig
     interface: 'eth0',
   } as const as AssignedInstance),
   source: addressOf(node),
-  peers: Array.from({ length: count }, (_, at) => at)
-    .filter((at) => at !== node)
-    .map((at) => ({ node: '' as never, address: addressOf(at) as never })),
+  peers: othersOf(count, node),
   priority: priorities[node] ?? 100,
   addresses: ['10.99.0.100/32'],
   peersConfirmed: true,
 });
+
+const othersOf = (count: number, node: number): AssignedInstance['peers'] =>
+  Array.from({ length: count }, (_, at) => at)
+    .filter((at) => at !== node)
+    .map((at) => ({ node: '' as never, address: addressOf(at) as never }));
 
 export const addressOf = (node: number): string => `10.99.0.${node + 1}`;
 

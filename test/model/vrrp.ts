@@ -11,7 +11,7 @@ export interface RouterConfig {
   readonly priority: number;
   readonly interface: string;
   readonly source: string;
-  /** Null: multicast. Adverts go to these; from whom they come does not matter. */
+  /** Null: multicast. Adverts go to these, and come from these or count for nothing (check_unicast_src). */
   readonly peers: readonly string[] | null;
   readonly password: string | null;
   readonly addresses: readonly string[];
@@ -54,8 +54,9 @@ export class Router {
   config: RouterConfig;
   advertsReceived = 0;
   resignationsReceived = 0;
-  /** How often its state has changed. */
+  /** How often its state has changed, and when it did so last. */
   changes = 0;
+  sinceMs = 0;
   /** When the last advert of any priority came. */
   lastAdvertMs = Number.NEGATIVE_INFINITY;
   /** The last one said that its sender stops. */
@@ -90,7 +91,10 @@ export class Router {
 
   #enter(state: RouterState): void {
     this.#cancel();
-    if (state !== this.state) this.changes += 1;
+    if (state !== this.state) {
+      this.changes += 1;
+      this.sinceMs = this.#wire.now();
+    }
     this.state = state;
     this.#wire.say(`INSTANCE "${this.config.name}" ${state} ${this.effective}`);
     this.#wire.changed();
@@ -135,8 +139,9 @@ export class Router {
 
   /** Whether keepalived takes this for an advert of its own virtual router. */
   accepts(advert: Advert): boolean {
-    const { vrid, version, intervalMs, password } = this.config;
+    const { vrid, version, intervalMs, password, peers } = this.config;
     if (advert.vrid !== vrid || advert.version !== version) return false;
+    if (peers !== null && !peers.includes(advert.from)) return false;
     return version === 3 || (advert.password === password && advert.intervalMs === intervalMs);
   }
 

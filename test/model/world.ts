@@ -7,12 +7,13 @@ import { type Agent, startAgent } from './agent.ts';
 import { ControlPlane } from './control-plane.ts';
 import { Judge } from './judge.ts';
 import { Machine, type Surroundings } from './machine.ts';
-import { Raft } from './raft.ts';
+import { Raft, tasksOn } from './raft.ts';
 import { configOf, type GroupSpec, nodeId, pairOf, swarmNode } from './specs.ts';
 import { randomFrom, VirtualTime } from './virtual-time.ts';
 import type { Advert, Router } from './vrrp.ts';
 
 const managerCount = 3;
+const worstTroubleMs = 2000;
 
 export class World implements Surroundings {
   readonly time = new VirtualTime();
@@ -29,7 +30,8 @@ export class World implements Surroundings {
   readonly withoutQuorum = new Set<number>();
   /** How many adverts each machine's port still swallows. */
   readonly swallowed = new Map<number, number>();
-  troubleMs = 0;
+  #troubleMs = 0;
+  #troubledUntilMs = 0;
   groups: GroupSpec[] = [];
   readonly story: string[] = [];
   readonly #agents = new Map<Machine, Agent>();
@@ -59,6 +61,7 @@ export class World implements Surroundings {
       reachable: (machine, manager) => this.reachable(machine, manager),
       agentOf: (machine) => this.#agents.get(machine),
       trouble: () => this.troubleMs,
+      ordered: (machine, instances) => this.judge.ordered(machine, instances),
     });
   }
 
@@ -79,10 +82,11 @@ export class World implements Surroundings {
     if (next && (leader === undefined || !able.includes(leader))) this.lead(next);
     const ready = this.raft.current.nodes.filter(({ state }) => state === 'ready').map(({ id }) => id);
     const running = managers.map(({ machine }) => machine.id).filter((id) => ready.includes(id));
-    if (next && running.join() !== this.raft.current.services[0]?.runningOn.join()) {
+    const before = this.raft.current.services[0]?.tasks.map(({ node }) => node) ?? [];
+    if (next && running.join() !== before.join()) {
       this.raft.write((snapshot) => ({
         ...snapshot,
-        services: snapshot.services.map((service) => ({ ...service, runningOn: running })),
+        services: snapshot.services.map((service) => ({ ...service, tasks: tasksOn(running) })),
       }));
     }
     this.time.after(3000, () => this.followLeader());
@@ -120,6 +124,21 @@ export class World implements Surroundings {
 
   tell(text: string): void {
     this.story.push(`${(this.time.nowMs / 1000).toFixed(3)} ${text}`);
+  }
+
+  /** How disturbed frames are: 0, or the longest delay in ms. */
+  get troubleMs(): number {
+    return this.#troubleMs;
+  }
+
+  set troubleMs(ms: number) {
+    if (ms < this.#troubleMs) this.#troubledUntilMs = this.time.nowMs + this.#troubleMs;
+    this.#troubleMs = ms;
+  }
+
+  /** How long a frame that arrives now may have been on its way, over and above the usual. */
+  get lateMs(): number {
+    return this.time.nowMs < this.#troubledUntilMs ? worstTroubleMs : this.#troubleMs;
   }
 
   // ── Surroundings ──

@@ -7,6 +7,7 @@ import { type Coordinator, createCoordinator } from '../../coordinator/coordinat
 import type { Snapshot } from '../../coordinator/core/snapshot.ts';
 import { overviewRoutes } from '../../coordinator/io/overview-routes.ts';
 import { buildPage } from '../../coordinator/page/build.mjs';
+import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
 import { createHttpServer, listenTcp, type Routes } from '../../shared/io/http.ts';
 import type { RunningInstance, StateTransition } from '../../shared/protocol.ts';
 import type { GroupName } from '../../shared/words.ts';
@@ -56,7 +57,7 @@ export async function pageSwarm(options: PageSwarmOptions): Promise<PageSwarm> {
     numbers.map((n) =>
       node(n, { 'swarm-vip.groups': names.join(',') }, { hostname: hostname(n), addresses: [addressOf(n)] }),
     ),
-    [{ id: 's', name: 'c', createdAt: '2026-01-01T00:00:00Z', env: {}, runningOn: [id(1)] }],
+    [{ id: 's', name: 'c', createdAt: '2026-01-01T00:00:00Z', env: {}, tasks: [{ id: 't1', node: id(1) }] }],
     [config(options.groupsYaml ?? stringify(definition))],
   );
   const swarm = options.change ? options.change(plain) : plain;
@@ -65,13 +66,12 @@ export async function pageSwarm(options: PageSwarmOptions): Promise<PageSwarm> {
     swarm: {
       snapshot: () => Promise.resolve(swarm),
       tasks: () => Promise.resolve([]),
-      ownNode: () => Promise.resolve(id(1)),
       setLabel: () => Promise.resolve(7),
-      watch: () => undefined,
     },
     send: () => true,
     connected: () => numbers.map(id),
     disconnect: () => undefined,
+    meter: createRolloutMeter(() => undefined),
   });
   await coordinator.look();
   const hardware = (n: number) => ({

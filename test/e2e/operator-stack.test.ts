@@ -1,0 +1,259 @@
+// Stacks as the former operator's users have them, by its very file with another image, on a real Swarm: up to three of
+// them share one service of agents that nobody deployed; and the way there from what the operator left behind.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { agentLabel } from '../../coordinator/core/agent-service.ts';
+import { plannedBound } from '../demo/planned-steps.ts';
+import { label } from '../demo/stage.ts';
+import { observe } from '../demo/steps.ts';
+import { judge } from '../lab/judge.ts';
+import { createLab } from '../lab/lab.ts';
+import { registryHost } from '../lab/names.ts';
+import { until } from '../lab/run.ts';
+import { createLeftover, longPassword, operatorStage, serviceOf } from './operator-stage.ts';
+import { keepsBound } from './verdict.ts';
+
+describe('the operator’s stack on a real Swarm', { timeout: 15 * 60_000 }, () => {
+  const lab = createLab({ name: `stack-${process.pid % 10_000}`, nodes: 3 });
+  const stage = operatorStage(lab);
+  const { docker, held, seen, status } = stage;
+  before(() => lab.up());
+  after(async () => {
+    await lab.down();
+    assert.deepEqual(lab.remains(), []);
+  });
+  const healthy = (stack: string, count: number) =>
+    seen(`${stack} to be served`, stack, ({ groups }) =>
+      groups.some(
+        ({ name, verdict, members }) =>
+          name === stack && verdict === 'OK' && members.filter(({ eligible }) => eligible).length === count,
+      ),
+    );
+  /** What `act` costs the address of production. Once: what is done here is not done twice in the same way. */
+  const cost = async (act: () => Promise<void>) => judge(await observe(lab, act), plannedBound);
+  const secrets = () =>
+    docker('secret', 'ls', '--format', '{{.Name}}', '--filter', 'label=swarm-vip.managed');
+
+  const absent = () => `${registryHost(lab.names)}/absent:1`;
+  const images = (...change: string[]) =>
+    docker('service', 'update', '--detach', ...change, serviceOf('production'));
+
+  it('comes up with agents on the labelled nodes alone', async () => {
+    await stage.deploy('production');
+    await label(lab, 'node1', { keepalived_group: 'production', KEEPALIVED_PRIORITY: '110' });
+    await label(lab, 'node2', { keepalived_group: 'production', KEEPALIVED_PRIORITY: '100' });
+    await held('production', ['node1']);
+    await healthy('production', 2);
+    const document = await status('production');
+    assert.deepEqual(document.problems, []);
+    assert.deepEqual([document.groups[0]?.vrid, document.groups[0]?.version], [51, 3]);
+    assert.deepEqual(document.agentService, { name: 'swarm-vip-agent', managed: true });
+    assert.deepEqual(await Promise.all(['node1', 'node2', 'node3'].map(stage.agentsOn)), [1, 1, 0]);
+  });
+
+  it('shares the agents with two more stacks, which never touch each other', async (t) => {
+    const verdict = await cost(async () => {
+      await label(lab, 'node3', { keepalived_group: 'staging', 'swarm-vip.groups': 'development' });
+      await Promise.all([stage.deploy('staging', longPassword), stage.deploy('development')]);
+      await Promise.all([held('staging', ['node3']), held('development', ['node3'])]);
+      await seen('all three', 'staging', ({ groups }) => groups.length === 3);
+    });
+    const { groups, problems } = await status('production');
+    assert.ok(problems.some(({ code, group }) => code === 'password-cut' && group === 'staging'));
+    assert.equal(groups.find(({ name }) => name === 'staging')?.version, 2);
+    assert.deepEqual(groups.map(({ name }) => name).sort(), ['development', 'production', 'staging']);
+    const role = (word: string) => docker('service', 'ls', '-q', '-f', `label=swarm-vip.role=${word}`);
+    assert.deepEqual(
+      [(await role('coordinator')).split('\n').length, (await role('agent')).split('\n').length],
+      [3, 1],
+    );
+    assert.equal(new Set(groups.map(({ vrid }) => vrid)).size, 3, 'virtual router ids of their own');
+    assert.equal(groups.find(({ name }) => name === 'production')?.vrid, 51);
+    keepsBound(t, verdict);
+  });
+
+  it('has one active coordinator, also when all of them run on one host', async (t) => {
+    const stacks = ['production', 'staging', 'development'];
+    const here = ['--detach', '--constraint-add', 'node.hostname==node2'];
+    const verdict = await cost(async () => {
+      await Promise.all(stacks.map((stack) => docker('service', 'update', ...here, serviceOf(stack))));
+      await until(
+        'all coordinators to run on node2',
+        async () => {
+          const { stdout } = await lab.docker('node2', ['ps', '-q', '-f', 'name=keepalived-operator']);
+          return stdout.trim().split('\n').length === 3 || undefined;
+        },
+        { timeoutMs: 60_000, everyMs: 200 },
+      );
+      // Whichever is asked, the one with the ports answers.
+      for (const stack of stacks) {
+        await seen(
+          'all to be served, and node2 to be active',
+          stack,
+          ({ coordinator, verdict: word }) =>
+            word !== 'NO HOLDER' && coordinator.active?.hostname === 'node2',
+        );
+      }
+      await healthy('production', 2);
+    });
+    const answers = await Promise.all(stacks.map(status));
+    assert.equal(new Set(answers.map(({ coordinator }) => coordinator.epoch)).size, 1);
+    const drained = await stage.cli('development', 'drain', '--dry-run', '-o', 'json', 'node1');
+    assert.equal(drained.code, 0, drained.stderr);
+    keepsBound(t, verdict);
+  });
+
+  it('goes on when it is scaled to zero: another stack’s coordinator knows its group', async (t) => {
+    const verdict = await cost(async () => {
+      await docker('service', 'scale', '--detach', `${serviceOf('production')}=0`);
+      await seen(
+        'another to be active',
+        'staging',
+        ({ coordinator, groups }) =>
+          coordinator.role === 'active' &&
+          groups.some(({ name, verdict: word }) => name === 'production' && word === 'OK'),
+      );
+      await docker('service', 'scale', '--detach', `${serviceOf('production')}=1`);
+      await healthy('production', 2);
+    });
+    keepsBound(t, verdict);
+  });
+
+  it('takes its group along when it goes, and nothing of the others', async (t) => {
+    const verdict = await cost(async () => {
+      await Promise.all([stage.remove('staging'), stage.remove('development')]);
+      await Promise.all([held('staging', []), held('development', [])]);
+      await until('node3 to run no agent', async () => (await stage.agentsOn('node3')) === 0 || undefined, {
+        timeoutMs: 30_000,
+        everyMs: 200,
+      });
+    });
+    assert.deepEqual(await stage.holders('production'), ['node1']);
+    keepsBound(t, verdict);
+  });
+
+  it('gets a new key when Swarm’s join token is rotated, without a lost packet', async (t) => {
+    const before = await secrets();
+    const verdict = await cost(async () => {
+      await docker('swarm', 'join-token', '--rotate', '--quiet', 'worker');
+      await until(
+        'a new key alone',
+        async () => {
+          const now = await secrets();
+          return (now !== before && !now.includes('\n')) || undefined;
+        },
+        { timeoutMs: 90_000, everyMs: 200 },
+      );
+      await healthy('production', 2);
+      await held('production', ['node1']);
+    });
+    keepsBound(t, verdict);
+  });
+
+  it('does not insist on an image that does not come up', async () => {
+    await images('--env-add', `AGENT_IMAGE=${absent()}`);
+    await seen('the roll back', 'production', ({ problems }) =>
+      problems.some(({ code, message }) => code === 'agents-untended' && message.includes('rolled back')),
+    );
+    await healthy('production', 2);
+    await held('production', ['node1']);
+  });
+
+  it('creates the agents again when somebody removes them, and shows in Swarm’s words why a node has none', async () => {
+    const id = () => docker('service', 'ls', '-q', '-f', 'name=swarm-vip-agent');
+    const before = await id();
+    const seenBefore = Date.now();
+    await docker('service', 'rm', 'swarm-vip-agent');
+    await until('another service', async () => !['', before].includes(await id()) || undefined, {
+      timeoutMs: 30_000,
+      everyMs: 100,
+    });
+    await seen('the task’s error', 'production', ({ problems }) =>
+      problems.some(
+        ({ code, message }) =>
+          code === 'agent-unreachable' && /rejected.*No such image.*absent/.test(message),
+      ),
+    );
+    await images('--env-rm', 'AGENT_IMAGE');
+    await seen('agents that began again', 'production', ({ groups }) =>
+      groups.every(
+        ({ holders }) => holders.length === 1 && holders.every(({ sinceMs }) => sinceMs > seenBefore),
+      ),
+    );
+    await healthy('production', 2);
+    await seen('all well', 'production', ({ problems }) =>
+      problems.every(({ code }) => !code.startsWith('agent')),
+    );
+    await held('production', ['node1']);
+  });
+
+  it('leaves nothing behind when the last stack goes', async () => {
+    await stage.remove('production');
+    await held('production', []);
+    await until(
+      'agents, key and labels to be gone',
+      async () => {
+        const nodes = await docker(
+          'node',
+          'inspect',
+          'node1',
+          'node2',
+          'node3',
+          '-f',
+          '{{json .Spec.Labels}}',
+        );
+        const left = [await docker('service', 'ls', '-q'), await secrets()].join('');
+        const run = await Promise.all(['node1', 'node2', 'node3'].map(stage.agentsOn));
+        return (left === '' && !nodes.includes(agentLabel) && run.every((count) => count === 0)) || undefined;
+      },
+      { timeoutMs: 30_000, everyMs: 200 },
+    );
+  });
+
+  it('replaces what the former operator left behind, node by node', async (t) => {
+    // Neither preempts: whoever comes first holds.
+    await createLeftover(stage, 'production', 'node1', 110);
+    await held('production', ['node1']);
+    await createLeftover(stage, 'production', 'node2', 100);
+    await stage.deploy('production', longPassword);
+    await seen(
+      'both leftovers, and who holds',
+      'production',
+      ({ problems, groups: [group] }) =>
+        problems.filter(({ code }) => code === 'operator-leftover').length === 2 &&
+        group?.holders.length === 1 &&
+        group.members.every(({ observed, state }) => observed && ['MASTER', 'BACKUP'].includes(state)),
+    );
+    assert.deepEqual(
+      (await status('production')).groups[0]?.holders.map(({ hostname }) => hostname),
+      ['node1'],
+    );
+    assert.deepEqual(await stage.holders('production'), ['node1'], 'agents only look on');
+    const planned = await stage.cli('production', 'migrate', '--dry-run', '-o', 'json');
+    const steps: { hostname: string }[] = JSON.parse(planned.stdout).steps;
+    assert.deepEqual(
+      steps.map(({ hostname }) => hostname),
+      ['node2', 'node1'],
+      'the holder last',
+    );
+    assert.equal((await docker('service', 'ls', '-q', '-f', 'name=keepalived-node-')).split('\n').length, 2);
+    const evidence = await observe(lab, async () => {
+      const migrated = await stage.cli('production', 'migrate', '--yes', '-o', 'json');
+      assert.equal(migrated.code, 0, migrated.stderr);
+      await held('production', ['node1']);
+    });
+    t.diagnostic(
+      JSON.stringify({
+        lost: evidence.probe.lost,
+        outageMs: evidence.probe.longestGapMs,
+        twoHoldersMs: evidence.holders.twoHoldersMs,
+        control: evidence.probe.controlGapMs,
+      }),
+    );
+    assert.equal(await docker('service', 'ls', '-q', '-f', 'name=keepalived-node-'), '');
+    assert.equal(evidence.holders.twoHoldersMs, 0);
+    assert.ok(evidence.probe.longestGapMs < 12_000, `${evidence.probe.longestGapMs} ms`);
+    const again = await stage.cli('production', 'migrate');
+    assert.deepEqual([again.code, again.stdout.trim()], [0, 'nothing was changed']);
+  });
+});

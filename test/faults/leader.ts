@@ -1,0 +1,42 @@
+// Swarm's leader and the coordinator that is active, as a test sees and moves them.
+import { type Stage, statusOf, three } from '../demo/stage.ts';
+import type { ChaosVerb } from '../lab/chaos.ts';
+import { until } from '../lab/run.ts';
+
+/** By the word of the managers other than `but`, which may be cut off and believe what is over. */
+export async function leader({ lab }: Stage, but?: string): Promise<string | undefined> {
+  for (const via of three.filter((node) => node !== but)) {
+    const list = await lab
+      .docker(via, ['node', 'ls', '--format', '{{.Hostname}} {{.ManagerStatus}}'], { timeoutMs: 3_000 })
+      .catch(() => undefined);
+    const found = list && /^(\S+) Leader$/m.exec(list.stdout)?.[1];
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/** Strikes the leader, waits until another one's coordinator is active, and mends. Resolves with the new leader. */
+export async function moveLeader(
+  stage: Stage,
+  [strike, mend]: readonly [ChaosVerb, ChaosVerb],
+): Promise<string> {
+  const { lab, signal } = stage;
+  const old = await until('a leader', () => leader(stage), { timeoutMs: 60_000, everyMs: 500, signal });
+  const before = (await statusOf(lab, old)).coordinator;
+  await lab.chaos(strike, old);
+  try {
+    return await until(
+      `another active coordinator than ${old}'s`,
+      async () => {
+        const next = await leader(stage, old);
+        if (next === undefined || next === old) return undefined;
+        const { coordinator } = await statusOf(lab, next);
+        const moved = coordinator.role === 'active' && (coordinator.epoch ?? 0) > (before.epoch ?? 0);
+        return moved ? next : undefined;
+      },
+      { timeoutMs: 90_000, everyMs: 300, signal },
+    );
+  } finally {
+    await lab.chaos(mend, old);
+  }
+}

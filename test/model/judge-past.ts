@@ -1,0 +1,89 @@
+// What the judge must remember of the world, because it excuses or accuses later: when members could not hear each other,
+// when they agreed and listed each other, when they told a manager that they hold.
+import type { Machine } from './machine.ts';
+import type { Router, RouterConfig } from './vrrp.ts';
+import type { World } from './world.ts';
+
+export class Past {
+  readonly #world: World;
+  #partedMs = -1;
+  #agreedMs = 0;
+  /** Those that hold and can tell a manager so, by group and machine; the others when they did last. */
+  #saying = new Set<string>();
+  readonly #saidMs = new Map<string, number>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Whenever something may have changed, before time goes on. */
+  look(): void {
+    this.#watchParting();
+    this.#watchSaying();
+  }
+
+  /** A LAN that was parted while members did not agree: see ARCHITECTURE.md, known limits. */
+  partedWhileChanging(): boolean {
+    return this.#partedMs > this.#agreedMs;
+  }
+
+  /** Whether a manager could have heard, since then, that it holds. */
+  saidSince({ number }: Machine, group: string, ms: number): boolean {
+    const key = `${group} ${number}`;
+    return this.#saying.has(key) || (this.#saidMs.get(key) ?? Number.NEGATIVE_INFINITY) >= ms;
+  }
+
+  #watchParting(): void {
+    const { machines, lanCuts, time } = this.#world;
+    if (lanCuts.size > 0 || machines.some(({ linkUp }) => !linkUp)) this.#partedMs = time.nowMs;
+    const values = new Map<string, string>();
+    const agree = machines.every((machine) =>
+      machine.routers().every(({ config }) => {
+        const { name } = config;
+        const text = spoken(config);
+        if (!values.has(name)) values.set(name, text);
+        return values.get(name) === text;
+      }),
+    );
+    if (agree && this.#listEachOther()) this.#agreedMs = time.nowMs;
+  }
+
+  /** Whoever takes part, or will once its link is back, lists all others that do: else they may never hear each other. */
+  #listEachOther(): boolean {
+    const active = this.#world.machines.flatMap((machine) =>
+      machine
+        .routers()
+        .filter(({ paused }) => !paused)
+        .map(({ config }) => ({ address: machine.address, config })),
+    );
+    return active.every((one) =>
+      active.every(
+        (other) =>
+          one === other ||
+          one.config.name !== other.config.name ||
+          one.config.peers === null ||
+          one.config.peers.includes(other.address),
+      ),
+    );
+  }
+
+  #watchSaying(): void {
+    const { machines, control, time } = this.#world;
+    const before = this.#saying;
+    const saying = machines
+      .filter((machine) => control.managers.some((each) => this.#world.reachable(machine, each.machine)))
+      .flatMap((machine) => machine.routers().flatMap((router) => sayer(machine, router)));
+    this.#saying = new Set(saying);
+    for (const key of before) if (!this.#saying.has(key)) this.#saidMs.set(key, time.nowMs);
+  }
+}
+
+const sayer = ({ number }: Machine, { state, config }: Router): string[] =>
+  state === 'MASTER' ? [`${config.name} ${number}`] : [];
+
+/** Whoever differs in this rejects the other's adverts. */
+export const spoken = ({ vrid, version, password, intervalMs }: RouterConfig): string =>
+  JSON.stringify([vrid, version, password, version === 2 ? intervalMs : null]);
+
+export const masterOf = (machine: Machine, address: string): Router | undefined =>
+  machine.routers().find(({ state, config }) => state === 'MASTER' && config.addresses.includes(address));
