@@ -204,7 +204,7 @@ describe('checks by the engine', () => {
 
   it('fail in time when the engine hangs; one of a service goes by the coordinator, and else stands', async () => {
     // By its parent: what the engine has just forked has the same command line for a moment.
-    const pid = Number(execFileSync('pgrep', ['-P', String(engine?.pid)], { encoding: 'utf8' }));
+    const pid = Number(execFileSync('pgrep', ['-P', String(engine.pid)], { encoding: 'utf8' }));
     process.kill(pid, 'SIGSTOP');
     const { passed, output } = await container('name', 'plain-1');
     for (word of [true, false]) {
