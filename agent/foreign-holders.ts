@@ -10,6 +10,8 @@ import type { Problems } from './io/problems.ts';
 
 /** Between two looks. */
 const periodMs = 60_000;
+/** While there is a stranger: whoever has sent him away wants to see it. */
+const whileMs = 5_000;
 /** After a take-over, when the former holder has had its time. */
 const soonMs = 3_000;
 /** A hand-over under way must not be taken for a stranger: it is over by then. */
@@ -69,7 +71,7 @@ export function createForeignHolders(deps: {
       soon = false;
       await look();
       looking = false;
-      lookIn(soon ? soonMs : periodMs);
+      lookIn(soon ? soonMs : reported.size > 0 ? whileMs : periodMs);
     }, ms).unref();
   };
   lookIn(periodMs);
