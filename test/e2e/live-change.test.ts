@@ -14,7 +14,9 @@ describe('a change while clients are served', { timeout: 15 * 60_000 }, () => {
   const stage = stageOf('live');
   const { lab } = stage;
 
-  for (const step of liveSteps.flatMap(bothWays)) {
+  // Where the way back is another kind of change; `npm run bench -- changes` plays all of them.
+  const reversed = ['member', 'address', 'password'];
+  for (const step of liveSteps.flatMap((each) => (reversed.includes(each.name) ? bothWays(each) : [each]))) {
     it(`is not noticed when ${step.title}`, async (t) => {
       const result = await runStep(step, stage);
       keepsBound(t, result);

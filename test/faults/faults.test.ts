@@ -1,4 +1,4 @@
-// The table of faults, as far as a few minutes allow, and two of its negative controls; `npm run soak` plays all of it,
+// The table of faults, as far as a few minutes allow, and one of its negative controls; `npm run soak` plays all of it,
 // with full minutes, and `npm run soak -- --controls` all controls.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -17,7 +17,7 @@ const soakOnly = [
   ...['engine-stopped', 'engine-restarted', 'no-coordinator', 'loss'],
   ...['old-assignment-alone', 'check-fails', 'disk-full', 'disk-read-only', 'disk-gone', 'wall-clock'],
 ];
-const quickControls = ['without-leases', 'without-sweep'];
+const quickControls = ['without-leases'];
 
 describe('faults on a real Swarm', { timeout: 20 * 60_000 }, () => {
   const stage = stageOf('fault');
