@@ -23,7 +23,7 @@ import { createDelivery } from './io/receivers.ts';
 import { relayed } from './io/relay.ts';
 import { createSwarm, type Swarm } from './io/swarm.ts';
 import { createMigrateAction } from './migrate.ts';
-import { createNotifier, startNotifying } from './notifier.ts';
+import { createNotifier, knowledgeOf, startNotifying } from './notifier.ts';
 import { createPages } from './pages.ts';
 import { createRefusals } from './refusals.ts';
 import { createRolloutMeter } from './rollout-meter.ts';
@@ -87,11 +87,7 @@ async function main(): Promise<void> {
     ...createMigrateAction({ coordinator, swarm, log }),
   };
   const notifier = createNotifier({
-    status: coordinator.status,
-    history: coordinator.history,
-    receivers: () => coordinator.plan().receivers ?? [],
-    isActive: coordinator.isActive,
-    told: () => coordinator.snapshot()?.nodes.flatMap(({ labels }) => labels[toldLabel] ?? []) ?? [],
+    ...knowledgeOf(coordinator),
     save: (text) => swarm.setLabel(self, toldLabel, text),
     delivery: createDelivery(),
     ...{ log, now: Date.now, random: Math.random },

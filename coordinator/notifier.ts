@@ -2,6 +2,7 @@
 // kept in a label (core/told.ts); what happened while nobody told comes from the agents' history.
 import type { Log } from '../shared/io/log.ts';
 import type { Problem } from '../shared/problem.ts';
+import type { Coordinator } from './coordinator.ts';
 import type { HistoryDocument } from './core/history.ts';
 import { concernsReceiver, repeatMs } from './core/notice-shapes.ts';
 import {
@@ -15,7 +16,7 @@ import {
 } from './core/notices.ts';
 import type { Receiver } from './core/notifications.ts';
 import type { Status } from './core/status.ts';
-import { awaitsEnd, knows, readTold, type Told, tell, toldText, welcome } from './core/told.ts';
+import { awaitsEnd, knows, readTold, type Told, tell, toldLabel, toldText, welcome } from './core/told.ts';
 import { type Delivery, DeliveryError } from './io/receivers.ts';
 
 export interface Notifier {
@@ -46,6 +47,17 @@ export interface NotifierDeps {
   now(): number;
   random(): number;
 }
+
+/** What a notifier asks of the coordinator beside it. */
+export const knowledgeOf = (
+  coordinator: Pick<Coordinator, 'status' | 'history' | 'plan' | 'isActive' | 'snapshot'>,
+): Pick<NotifierDeps, 'status' | 'history' | 'receivers' | 'isActive' | 'told'> => ({
+  status: coordinator.status,
+  history: coordinator.history,
+  receivers: () => coordinator.plan().receivers ?? [],
+  isActive: coordinator.isActive,
+  told: () => coordinator.snapshot()?.nodes.flatMap(({ labels }) => labels[toldLabel] ?? []) ?? [],
+});
 
 /** What a standby alone has seen begin and end longer ago was no matter for anybody. */
 const freshMs = 120_000;

@@ -24,12 +24,11 @@ import {
 } from '../../coordinator/core/events.ts';
 import type { Snapshot } from '../../coordinator/core/snapshot.ts';
 import { createEventStream } from '../../coordinator/io/event-stream.ts';
-import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
 import { createHttpServer, listenTcp, listenUnix } from '../../shared/io/http.ts';
 import { type Problem, problemKey } from '../../shared/problem.ts';
 import type { StateTransition } from '../../shared/protocol.ts';
 import type { GroupName } from '../../shared/words.ts';
-import { id, member, node, plan, report, service, snapshot } from './world.ts';
+import { id, member, node, plan, report, service, snapshot, unattended } from './world.ts';
 
 const problem = (where: string, group?: string): Problem => ({
   code: 'some-problem',
@@ -158,10 +157,7 @@ async function serving(
       tasks: () => Promise.resolve([]),
       setLabel: () => Promise.resolve(7),
     },
-    send: () => true,
-    connected: () => [],
-    disconnect: () => undefined,
-    meter: createRolloutMeter(() => undefined),
+    ...unattended(),
   });
   const route = createEventStream({ ...coordinator, now: () => 1_000_000, httpPort });
   const server = createHttpServer({ '/api/v1/events': route });

@@ -8,7 +8,7 @@ import { plansAlike } from '../../coordinator/core/agents.ts';
 import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
 import type { CoordinatorFrame, RunningInstance, StateTransition } from '../../shared/protocol.ts';
 import type { GroupName } from '../../shared/words.ts';
-import { hello, id, member, plan, report, running, service, snapshot } from './world.ts';
+import { hello, id, member, plan, report, running, service, snapshot, unattended } from './world.ts';
 
 const swarm = snapshot([member(1), member(2)]);
 
@@ -125,10 +125,7 @@ describe('the log', () => {
           tasks: () => Promise.resolve([]),
           setLabel: () => Promise.resolve(7),
         },
-        send: () => true,
-        connected: () => [],
-        disconnect: () => undefined,
-        meter: createRolloutMeter(() => undefined),
+        ...unattended(),
       });
       await coordinator.look();
       coordinator.hello(hello(1));

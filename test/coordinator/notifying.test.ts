@@ -8,11 +8,10 @@ import { createCoordinator } from '../../coordinator/coordinator.ts';
 import type { Snapshot } from '../../coordinator/core/snapshot.ts';
 import { toldLabel } from '../../coordinator/core/told.ts';
 import { createDelivery } from '../../coordinator/io/receivers.ts';
-import { createNotifier } from '../../coordinator/notifier.ts';
-import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
+import { createNotifier, knowledgeOf } from '../../coordinator/notifier.ts';
 import type { StateTransition } from '../../shared/protocol.ts';
 import type { GroupName, NodeId } from '../../shared/words.ts';
-import { config, id, node, report, service, snapshot } from './world.ts';
+import { config, hello, id, node, report, service, snapshot, unattended } from './world.ts';
 
 describe('a coordinator with a receiver in groups.yaml', { timeout: 20_000 }, () => {
   const heard: { event: string; phase: string; node: string | null; summary: string }[] = [];
@@ -45,24 +44,16 @@ describe('a coordinator with a receiver in groups.yaml', { timeout: 20_000 }, ()
     const coordinator = createCoordinator({
       ...{ self: id(self), version: '1', now: () => nowMs, log },
       swarm: { snapshot: () => Promise.resolve(swarm), tasks: () => Promise.resolve([]), setLabel },
-      send: () => true,
-      connected: () => [],
-      disconnect: () => undefined,
-      meter: createRolloutMeter(() => undefined),
+      ...unattended(),
     });
     const notifier = createNotifier({
-      status: coordinator.status,
-      history: coordinator.history,
-      receivers: () => coordinator.plan().receivers ?? [],
-      isActive: coordinator.isActive,
-      told: () => coordinator.snapshot()?.nodes.flatMap(({ labels }) => labels[toldLabel] ?? []) ?? [],
+      ...knowledgeOf(coordinator),
       save: (text) => setLabel(id(self), toldLabel, text),
       delivery: createDelivery(),
       ...{ log, now: () => nowMs, random: () => 0 },
     });
     for (const n of [1, 2]) {
-      const hello = { type: 'hello', protocol: 1, node: id(n), hostname: `host${n}` } as const;
-      coordinator.hello({ ...hello, agentVersion: '1', keepalivedVersion: '2.2.7' });
+      coordinator.hello(hello(n));
       coordinator.report(id(n), report(n));
       coordinator.remember(id(n), []);
     }

@@ -6,6 +6,7 @@ import type {
   Snapshot,
   SwarmNode,
 } from '../../coordinator/core/snapshot.ts';
+import { createRolloutMeter } from '../../coordinator/rollout-meter.ts';
 import type { AssignedInstance, Hello, Report, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
 
@@ -16,6 +17,14 @@ export const ip = (n: number): string => `10.0.0.${10 + n}`;
 export const hello = (n: number): Hello => ({
   ...{ type: 'hello', protocol: 1, node: id(n), hostname: `host${n}` },
   ...{ agentVersion: '1', keepalivedVersion: '2.2.7' },
+});
+
+/** What a coordinator has around it when no agent is connected. */
+export const unattended = () => ({
+  send: () => true,
+  connected: () => [],
+  disconnect: () => undefined,
+  meter: createRolloutMeter(() => undefined),
 });
 
 export function node(
