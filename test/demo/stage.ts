@@ -1,5 +1,6 @@
 // Where steps are played: a three-node Swarm labelled as the README does it, and how to wait and act on it as an
 // operator does.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Status } from '../../coordinator/core/status.ts';
 import type { Lab, LabDeploy } from '../lab/lab.ts';
 import { type RunResult, until } from '../lab/run.ts';
@@ -11,7 +12,7 @@ export interface Stage {
   signal: AbortSignal;
 }
 
-/** Priorities by the README's labels: shifted up so that the highest is 250 (rule R5), differences kept. */
+/** Priorities by the README's labels: shifted up so that the highest is 250 (rule R5), and widened to 24 apart. */
 export const priorities = { node1: 110, node2: 100, node3: 90 } as const;
 /** The nodes that a stage begins with. */
 export const three: readonly string[] = Object.keys(priorities);
@@ -47,6 +48,12 @@ export async function settled({ lab, signal }: Wait, node: string, timeoutMs = p
   } finally {
     await sampler.stop();
   }
+}
+
+/** `node` has taken over, and is watched for as long as what is still believed of the dead may harm it. */
+export async function tookOver(stage: Wait, node: string, watchMs = aftermathMs): Promise<void> {
+  await settled(stage, node);
+  await delay(watchMs, undefined, { signal: stage.signal });
 }
 
 /** Every powered node's agent is connected, runs what it should, and is ready to take over, by the coordinator's word. */
@@ -120,6 +127,21 @@ export async function boot({ lab, say }: Stage): Promise<void> {
     if (powered) continue;
     say(`booting ${name}`);
     await lab.chaos('boot', name);
+  }
+}
+
+/** A command that must succeed, tried while no coordinator answers or Swarm has no leader. */
+export async function insist({ lab, signal }: Wait, ...args: string[]): Promise<RunResult> {
+  let last: RunResult | undefined;
+  const attempt = async () => {
+    last = await cli(lab, args).catch(() => undefined);
+    return last?.code === 0 ? last : undefined;
+  };
+  try {
+    const wait = { timeoutMs: patienceMs, everyMs: 500, signal };
+    return await until(`swarm-vip ${args.join(' ')}`, attempt, wait);
+  } catch (error) {
+    throw new Error(`${String(error)}: ${last?.stderr}`);
   }
 }
 

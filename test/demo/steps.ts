@@ -4,7 +4,7 @@ import { highestPriority, leastStep } from '../../coordinator/core/priority.ts';
 import { masterDownMs } from '../../shared/timers.ts';
 import { type Bound, type Evidence, judged, type RepeatedVerdict, type Verdict } from '../lab/judge.ts';
 import type { Lab } from '../lab/lab.ts';
-import { aftermathMs, calm, join, ready, type Stage, settled, three, unlabel } from './stage.ts';
+import { calm, join, ready, type Stage, settled, three, tookOver, unlabel } from './stage.ts';
 
 /** One thing that happens to the Swarm: a fault, a planned move, or a change that the address does not feel. */
 export interface Step {
@@ -43,8 +43,7 @@ export const steps: readonly Step[] = [
     prepare: calm,
     act: async (stage) => {
       await stage.lab.chaos('power-off', 'node1');
-      await settled(stage, 'node2');
-      await delay(aftermathMs, undefined, { signal: stage.signal });
+      await tookOver(stage, 'node2');
     },
     holder: 'node2',
     bound: failoverBound,

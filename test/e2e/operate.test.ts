@@ -6,12 +6,12 @@ import type { LiveEvent } from '../../coordinator/core/events.ts';
 import type { Status } from '../../coordinator/core/status.ts';
 import { toldLabel } from '../../coordinator/core/told.ts';
 import { plannedBound } from '../demo/planned-steps.ts';
-import { cli, label, ready, settled, statusOf, three } from '../demo/stage.ts';
+import { cli, insist, label, ready, settled, statusOf, three } from '../demo/stage.ts';
 import { observe } from '../demo/steps.ts';
 import { BASE_IMAGE, PROJECT_ROOT } from '../lab/images.ts';
 import { judged, MAX_CONTROL_GAP_MS } from '../lab/judge.ts';
 import { hostAddress } from '../lab/names.ts';
-import { type RunResult, until } from '../lab/run.ts';
+import { until } from '../lab/run.ts';
 import { stageOf } from './on-stage.ts';
 import { createTold } from './told.ts';
 import { everybodyIsTold, noSecretIsSaid } from './told-story.ts';
@@ -37,19 +37,6 @@ describe('an operator of a real Swarm', { timeout: 10 * 60_000 }, () => {
   const wait = { timeoutMs: 60_000, everyMs: 200, signal };
   const docker = async (...args: string[]) => lab.docker(await lab.manager(), args, { timeoutMs: 60_000 });
 
-  /** A command that must succeed, tried until a coordinator answers. */
-  async function done(...args: string[]): Promise<RunResult> {
-    let last: RunResult | undefined;
-    const attempt = async () => {
-      last = await cli(lab, args).catch(() => undefined);
-      return last?.code === 0 ? last : undefined;
-    };
-    try {
-      return await until(`swarm-vip ${args.join(' ')}`, attempt, { ...wait, everyMs: 500 });
-    } catch (error) {
-      throw new Error(`${String(error)}: ${last?.stderr}`);
-    }
-  }
   const seen = (what: string, holds: (status: Status) => boolean, node?: string) =>
     until(
       what,
@@ -86,7 +73,7 @@ describe('an operator of a real Swarm', { timeout: 10 * 60_000 }, () => {
   });
 
   it('pauses: nothing changes, whoever becomes active, while two holders are still settled', async (t) => {
-    await done('pause', '--for', '1h', '--reason', 'raft');
+    await insist(stage, 'pause', '--for', '1h', '--reason', 'raft');
     const before = await seen('the pause', ({ pause }) => pause?.reason === 'raft');
     assert.match((await cli(lab, ['status'])).stdout, /^PAUSED until .* \(raft\): no assignment changes/);
     for (const args of [
@@ -138,13 +125,13 @@ describe('an operator of a real Swarm', { timeout: 10 * 60_000 }, () => {
       applied(during).filter(([node]) => node === 'node3'),
       applied(before).filter(([node]) => node === 'node3'),
     );
-    await done('resume');
+    await insist(stage, 'resume');
     await settled(stage, 'node3');
     await label(lab, 'node3', { KEEPALIVED_PRIORITY: '90' });
     await settled(stage, 'node1');
-    await done('pause', '--for', '2s');
+    await insist(stage, 'pause', '--for', '2s');
     await seen('the pause to end by itself', ({ pause }) => pause === null);
-    await done('resume');
+    await insist(stage, 'resume');
     keepsBound(t, verdict);
   });
 
@@ -156,10 +143,10 @@ describe('an operator of a real Swarm', { timeout: 10 * 60_000 }, () => {
     const follow = ['timeout', '28', 'swarm-vip', 'events', '-f', '--since', '1s', '-o', 'json'];
     const reading = lab.exec(standby, ['docker', 'exec', container, ...follow], { timeoutMs: 60_000 });
     await delay(2_000);
-    await done('drain', '--yes', 'node1', '--reason', 'watched');
+    await insist(stage, 'drain', '--yes', 'node1', '--reason', 'watched');
     await lab.chaos('kill-coordinator', active);
     await seen('it to be active again', (now) => now.coordinator.role === 'active' && connected(now), active);
-    await done('undrain', 'node1');
+    await insist(stage, 'undrain', 'node1');
     await settled(stage, 'node1');
     const { stdout, stderr } = await reading;
     const events = stdout

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { plannedBound, plannedSteps, undone } from '../demo/planned-steps.ts';
-import { cli, settled, statusOf, three } from '../demo/stage.ts';
+import { cli, insist, settled, statusOf, three } from '../demo/stage.ts';
 import { failoverBound, observe, runStep } from '../demo/steps.ts';
 import { type Bound, judge, judged } from '../lab/judge.ts';
-import { type RunResult, until } from '../lab/run.ts';
+import { until } from '../lab/run.ts';
 import { stageOf } from './on-stage.ts';
 import { keepsBound } from './verdict.ts';
 
@@ -14,19 +14,6 @@ describe('planned moves on a real Swarm', { timeout: 15 * 60_000 }, () => {
   const stage = stageOf('plan');
   const { lab } = stage;
   const drain = (...args: string[]) => cli(lab, ['drain', '--yes', ...args]);
-
-  /** An operator's command, tried until Swarm has a leader again and it succeeds. */
-  async function done(...args: string[]): Promise<RunResult> {
-    let last: RunResult | undefined;
-    const attempt = async () => {
-      last = await cli(lab, args).catch(() => undefined);
-      return last?.code === 0 ? last : undefined;
-    };
-    return until(`swarm-vip ${args.join(' ')}: ${last?.stderr}`, attempt, {
-      timeoutMs: 60_000,
-      everyMs: 500,
-    });
-  }
 
   /** Judges what `act` costs, from a calm Swarm; again when the machine was too noisy to judge. */
   const measured = (act: () => Promise<void>, bound: Bound) =>
@@ -131,7 +118,7 @@ describe('planned moves on a real Swarm', { timeout: 15 * 60_000 }, () => {
       { timeoutMs: 60_000, everyMs: 200 },
     );
     assert.ok(gone);
-    assert.match((await done('drain', 'node1')).stderr, /out of reach/);
+    assert.match((await insist(stage, 'drain', 'node1')).stderr, /out of reach/);
     await lab.chaos('boot', 'node1');
     const evidence = await observe(lab, async () => {
       await until(

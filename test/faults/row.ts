@@ -1,8 +1,7 @@
 // What a row of the table of faults is, the bounds in which rows are judged, and the shapes that most rows have. Bounds
 // are formulas of the timers, never figures of a machine.
-import { setTimeout as delay } from 'node:timers/promises';
 import { silenceLimitMs } from '../../shared/protocol.ts';
-import { aftermathMs, calm, type Stage, settled } from '../demo/stage.ts';
+import { aftermathMs, calm, type Stage, settled, tookOver } from '../demo/stage.ts';
 import { boundMs, type Step } from '../demo/steps.ts';
 import type { ChaosVerb } from '../lab/chaos.ts';
 import type { Bound } from '../lab/judge.ts';
@@ -52,8 +51,7 @@ export const lost = (name: string, title: string, verbs: readonly ChaosVerb[], b
   prepare: calm,
   act: async (stage, timing = soak) => {
     for (const verb of verbs) await stage.lab.chaos(verb, 'node1');
-    await settled(stage, 'node2');
-    await delay(timing.aftermathMs, undefined, { signal: stage.signal });
+    await tookOver(stage, 'node2', timing.aftermathMs);
   },
   mend: restored,
   holder: 'node2',
