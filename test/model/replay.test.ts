@@ -10,7 +10,10 @@ describe("the model's VRRP", () => {
     const seeds = Array.from({ length: 12 }, (_, at) => 101 + at);
     await replayMany(seeds, 6, (verdict) => verdicts.push(verdict));
     const judged = verdicts.filter(({ disturbed }) => !disturbed);
-    test.diagnostic(`${judged.length} of ${verdicts.length} traces undisturbed by the machine`);
+    const again = verdicts.filter(({ playings }) => playings > 1).map(({ seed }) => seed);
+    test.diagnostic(
+      `${judged.length} of ${verdicts.length} traces undisturbed by the machine; repeated: ${again.join(', ') || 'none'}`,
+    );
     for (const { seed, difference } of judged)
       assert.equal(difference, undefined, `trace ${seed}: ${difference}`);
     assert.ok(judged.length >= 6, 'the machine was too busy to tell');
