@@ -7,8 +7,8 @@ import { difference } from './trace.ts';
 describe("the model's VRRP", () => {
   it('shows the states of real keepalived, on random traces of pauses, priorities, reloads, links and deaths', async (test) => {
     const verdicts: Verdict[] = [];
-    const seeds = Array.from({ length: 12 }, (_, at) => 101 + at);
-    await replayMany(seeds, 6, (verdict) => verdicts.push(verdict));
+    const seeds = Array.from({ length: 8 }, (_, at) => 101 + at);
+    await replayMany(seeds, 4, (verdict) => verdicts.push(verdict));
     const judged = verdicts.filter(({ disturbed }) => !disturbed);
     const again = verdicts.filter(({ playings }) => playings > 1).map(({ seed }) => seed);
     test.diagnostic(
@@ -16,7 +16,7 @@ describe("the model's VRRP", () => {
     );
     for (const { seed, difference } of judged)
       assert.equal(difference, undefined, `trace ${seed}: ${difference}`);
-    assert.ok(judged.length >= 6, 'the machine was too busy to tell');
+    assert.ok(judged.length >= 4, 'the machine was too busy to tell');
   });
 
   it('is compared so that a state held too long or missed is seen', () => {
