@@ -1,7 +1,6 @@
 // When a report goes out: on every change (those within 20 ms together), and once a second in any case.
-import type { Report } from '../shared/protocol.ts';
+import { type Report, reportPeriodMs } from '../shared/protocol.ts';
 
-const periodMs = 1000;
 const coalesceMs = 20;
 
 export interface Reporter {
@@ -22,7 +21,7 @@ export function createReporter(report: () => Report, send: (text: string) => voi
     last = text;
     send(text);
   };
-  const period = setInterval(() => flush(true), periodMs);
+  const period = setInterval(() => flush(true), reportPeriodMs);
   return {
     changed() {
       timer ??= setTimeout(() => flush(false), coalesceMs);

@@ -21,6 +21,8 @@ export const agentPort = 9166;
 export const maxFrameBytes = 1_048_576;
 /** A peer that is silent for this long is taken for gone; pings go out at a third of it. */
 export const silenceLimitMs = 9_000;
+/** How often an agent reports when nothing changes. */
+export const reportPeriodMs = 1_000;
 
 /** Application close codes (RFC 6455 §7.4.2: 4000 to 4999). */
 export const closeCode = {
@@ -228,7 +230,7 @@ export const Hello = v.object({
 });
 export type Hello = v.InferOutput<typeof Hello>;
 
-/** Everything an agent knows, whole, on every change (coalesced) and every few seconds. Level-triggered: losing one harms nobody. */
+/** Everything an agent knows, whole, on every change (coalesced) and every second. Level-triggered: losing one harms nobody. */
 export const Report = v.object({
   type: v.literal('report'),
   interfaces: list(NetworkInterface, 256),

@@ -1,6 +1,6 @@
 // Who may be active in a group, and who knows of whom: the questions behind the rollout's rules R1, R3 and R4. Answered
 // from reports alone; one that is out of reach is taken to run what it reported last.
-import type { Peer } from '../../shared/protocol.ts';
+import { type Peer, reportPeriodMs } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
 import { type Agents, runningInstance } from './plan.ts';
 import type { RolloutInput } from './rollout.ts';
@@ -10,6 +10,13 @@ export const inReach = (agents: Agents, node: NodeId): boolean => {
   const agent = agents.get(node);
   return agent?.connected === true && agent.report !== undefined;
 };
+
+/** Two reports in a row are missing, and half a second for the way of one. */
+export const quietLimitMs = 2.5 * reportPeriodMs;
+
+/** When it is taken for quiet, unless something is heard of it until then (Unix ms). */
+export const quietAtMs = (agents: Agents, node: NodeId): number =>
+  (agents.get(node)?.seenMs ?? Number.POSITIVE_INFINITY) + quietLimitMs;
 
 /**
  * True when `peer` sends its adverts to `address` too, or runs nothing of the group and is not about to: it leaves the

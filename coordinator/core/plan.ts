@@ -32,6 +32,8 @@ export interface AgentView {
   report: Report | undefined;
   /** Since when it is heard to hold which group. */
   claims?: AgentRecord['claims'];
+  /** Unix ms of its last frame. Absent: just now. */
+  seenMs?: number;
 }
 export type Agents = ReadonlyMap<NodeId, AgentView>;
 
@@ -118,7 +120,9 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number, settledV
       members,
       agents,
       known,
+      nowMs,
     });
+    if (step.againMs !== undefined) looks.push(step.againMs);
     const { conflict, againMs } = findConflict(agents, group.name, nowMs);
     if (conflict) {
       stepDown(step, conflict);

@@ -14,7 +14,7 @@ import { hasWeights } from './checks-weight.ts';
 import type { Group } from './groups.ts';
 import { instanceBasis, instanceOptions } from './groups-options.ts';
 import { lookingOn, runByHand } from './looking-on.ts';
-import { inReach, isUnaware, listsAsPeer, possiblyActive } from './peers.ts';
+import { inReach, isUnaware, listsAsPeer, possiblyActive, quietAtMs } from './peers.ts';
 import { type Agents, type PlannedMember, runningInstance } from './plan.ts';
 import { stepPriorities } from './priority.ts';
 import { asAssigned } from './running.ts';
@@ -26,6 +26,7 @@ export interface RolloutInput {
   agents: Agents;
   /** All nodes of the Swarm that may run something. `docker node rm` is the operator's word that a node is gone. */
   known: readonly NodeId[];
+  nowMs: number;
 }
 
 /** A step that cannot be taken yet, for whom it waits, and why. */
@@ -38,6 +39,8 @@ export interface Waiting {
 export interface RolloutStep {
   instances: Map<NodeId, AssignedInstance>;
   waiting: Waiting[];
+  /** When time alone may change it: Unix ms. */
+  againMs?: number;
 }
 
 export function rollOut(input: RolloutInput): RolloutStep {
@@ -118,7 +121,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
     const instance = lookingOn(input, member, everyone);
     if (instance) instances.set(member.node, instance);
   }
-  return { instances, waiting };
+  return { instances, waiting, ...quietNext(change.transition, everyone, agents) };
 }
 
 /**
@@ -186,8 +189,19 @@ const markOf = (group: Group, vrid: Vrid, attachment: { interface: string; sourc
     ...(group.transport === undefined ? [] : [group.transport]),
   ]);
 
+/** While somebody is held back: when the first one of all members will have been quiet for too long. */
+function quietNext(
+  transition: ReadonlyMap<NodeId, Transition>,
+  everyone: readonly Peer[],
+  agents: Agents,
+): { againMs?: number } {
+  if (![...transition.values()].includes('hold')) return {};
+  const againMs = Math.min(...everyone.map(({ node }) => quietAtMs(agents, node)));
+  return Number.isFinite(againMs) ? { againMs } : {};
+}
+
 function agreementChange(
-  { group, agents }: RolloutInput,
+  { group, agents, nowMs }: RolloutInput,
   targets: ReadonlyMap<NodeId, string>,
   everyone: readonly Peer[],
 ): AgreementStep {
@@ -204,9 +218,11 @@ function agreementChange(
       },
     };
   });
-  // Out of reach, or on its way out of the group: it runs the old values until it reports that it stopped.
+  // Out of reach, or on its way out of the group: it runs the old values until it reports that it stopped. One that is
+  // quiet may have lost its power: held back any longer, the others could not take over from it.
+  const quiet = (node: NodeId) => nowMs >= quietAtMs(agents, node);
   const unled = everyone
     .map(({ node }) => node)
-    .filter((node) => !inReach(agents, node) || !targets.has(node));
+    .filter((node) => !inReach(agents, node) || quiet(node) || !targets.has(node));
   return agreementStep(members, unled);
 }

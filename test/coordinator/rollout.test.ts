@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { quietLimitMs } from '../../coordinator/core/peers.ts';
 import type { Agents } from '../../coordinator/core/plan.ts';
 import type { AssignedInstance, Report } from '../../shared/protocol.ts';
-import { connected, id, ip, member, node, plan, report, running, snapshot } from './world.ts';
+import { connected, id, ip, member, node, plan, report, running, service, snapshot } from './world.ts';
 
 const nodes = [member(1, '120'), member(2, '110'), member(3, '100')];
 
@@ -101,6 +102,43 @@ describe('peer lists (R3, R4)', () => {
     agents.delete(id(2));
     const peers = assignedTo(1, agents, [member(1, '120'), member(3, '100')]).peers;
     assert.ok(!peers.some((peer) => peer.node === id(2)));
+  });
+});
+
+describe('a change of what all agree on (R2, R7)', () => {
+  const changed = snapshot(nodes, [service({ KEEPALIVED_ROUTER_ID: '77' })]);
+  const before = joining([1, 2, 3]);
+  /** Node 1 holds, the others are held back already. */
+  const seen = (seenMs: Record<number, number>): Agents =>
+    new Map(
+      [1, 2, 3].map((n) => {
+        const pause = { reason: 'transition', detail: '', sinceMs: 0 } as const;
+        const runs = n === 1 ? { state: 'MASTER' as const } : { state: 'FAULT' as const, pause };
+        const instance = running(assignedTo(n, before), runs);
+        return [id(n), { connected: true, report: report(n, [instance]), seenMs: seenMs[n] ?? 10_000 }];
+      }),
+    );
+  const told = (agents: Agents, nowMs: number) => {
+    const made = plan(changed, agents, nowMs);
+    const transitions = [1, 2, 3].map((n) => made.assignments.get(id(n))?.[0]?.transition);
+    return { transitions, againMs: made.againMs, waitsFor: made.groups[0]?.waiting[0]?.for };
+  };
+
+  it('holds the others back while all are heard, and looks again when one could be quiet for too long', () => {
+    const { transitions, againMs } = told(seen({ 1: 9_500, 3: 9_200 }), 10_000);
+    assert.deepEqual(transitions, ['keep', 'hold', 'hold']);
+    assert.equal(againMs, 9_200 + quietLimitMs);
+  });
+
+  it('holds nobody back for one that is quiet, though it is connected, and says for whom it waits', () => {
+    for (const quiet of [1, 3]) {
+      const agents = seen({ [quiet]: 10_000 - quietLimitMs });
+      assert.deepEqual(told(agents, 9_999).transitions, ['keep', 'hold', 'hold']);
+      const { transitions, waitsFor, againMs } = told(agents, 10_000);
+      assert.deepEqual(transitions, ['keep', 'keep', 'keep']);
+      assert.deepEqual(waitsFor, [id(quiet)]);
+      assert.equal(againMs, undefined);
+    }
   });
 });
 

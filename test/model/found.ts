@@ -86,6 +86,18 @@ export const foundScenarios: readonly FoundScenario[] = [
     },
   },
   {
+    title: 'members held back for a change do not wait for a holder that has lost its power meanwhile',
+    scenario: {
+      seed: 2,
+      count: 4,
+      acts: [
+        { kind: 'routerId', a: 0, b: 1, waitMs: 1000 },
+        { kind: 'powerOff', a: 2, b: 0, waitMs: 80 },
+        { kind: 'undrain', a: 0, b: 0, waitMs: 12000 },
+      ],
+    },
+  },
+  {
     title: 'a group is not given a router id that another one still runs while it waits to change',
     scenario: {
       seed: 1,

@@ -98,6 +98,13 @@ export const guards: readonly Guard[] = [
     instead: "return part.terms.hold !== null || nowMs < 0 ? 'held' : 'joining';",
   },
   {
+    name: 'R7-quiet',
+    what: 'holds are renewed for a holder that nobody hears',
+    file: 'coordinator/core/rollout.ts',
+    text: 'nowMs >= quietAtMs(agents, node);',
+    instead: 'nowMs < 0 && nowMs >= quietAtMs(agents, node);',
+  },
+  {
     name: 'R8',
     what: 'the reload gate is always open',
     file: 'agent/core/gate.ts',
@@ -129,8 +136,8 @@ export const guards: readonly Guard[] = [
     name: 'leaving',
     what: 'the holder changes while a member with the old values still leaves',
     file: 'coordinator/core/rollout.ts',
-    text: '.filter((node) => !inReach(agents, node) || !targets.has(node));',
-    instead: '.filter((node) => !inReach(agents, node));',
+    text: '.filter((node) => !inReach(agents, node) || quiet(node) || !targets.has(node));',
+    instead: '.filter((node) => !inReach(agents, node) || quiet(node));',
   },
   {
     name: 'resigned',

@@ -1,5 +1,6 @@
 // What the judge must remember of the world, because it excuses or accuses later: when members could not hear each other,
 // when they agreed and listed each other, when they told a manager that they hold.
+import { holdLimitMs } from '../../shared/timers.ts';
 import type { Machine } from './machine.ts';
 import type { Router, RouterConfig } from './vrrp.ts';
 import type { World } from './world.ts';
@@ -87,3 +88,16 @@ export const spoken = ({ vrid, version, password, intervalMs }: RouterConfig): s
 
 export const masterOf = (machine: Machine, address: string): Router | undefined =>
   machine.routers().find(({ state, config }) => state === 'MASTER' && config.addresses.includes(address));
+
+/** Nobody can take it away but the kernel, or an agent that comes back. */
+export const isOrphan = (machine: Machine, address: string): boolean => {
+  const kind = masterOf(machine, address) ? undefined : machine.leased.get(address)?.kind;
+  return kind === 'orphan' || (kind === 'pin' && machine.keepalived === undefined);
+};
+
+/** By what it runs or by what its group is to be: orders on their way are of either. */
+export function longestHoldMs({ groups }: World, { config }: Router): number {
+  const group = groups.find(({ name }) => name === config.name);
+  const nextMs = group ? holdLimitMs(group.password ? 2 : 3, group.intervalMs) : 0;
+  return Math.max(nextMs, holdLimitMs(config.version, config.intervalMs));
+}

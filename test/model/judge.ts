@@ -1,12 +1,13 @@
 // What must hold in the model at every moment: the promise (one holder, never two that hear each other, none only within
 // VRRP's bound) and the rules behind it. A condition that may last for a while is a violation once it lasts longer.
 import { confirmedDownLabel } from '../../coordinator/core/confirmed-down.ts';
+import { quietLimitMs } from '../../coordinator/core/peers.ts';
 import { type AssignedInstance, compareGenerations, type Generation } from '../../shared/protocol.ts';
 import { holdLimitMs, masterDownMs } from '../../shared/timers.ts';
-import { masterOf, Past, spoken } from './judge-past.ts';
+import { isOrphan, longestHoldMs, masterOf, Past, spoken } from './judge-past.ts';
 import { readConfig } from './keepalived.ts';
 import type { Machine } from './machine.ts';
-import { identityOf, type RouterConfig } from './vrrp.ts';
+import { identityOf, type Router, type RouterConfig } from './vrrp.ts';
 import type { World } from './world.ts';
 
 interface Condition {
@@ -129,14 +130,8 @@ export class Judge {
     for (const machine of machines) {
       for (const router of machine.routers()) {
         if (router.state !== 'BACKUP') continue;
+        if (this.#hearsHolder(machine, router)) continue;
         const [address = ''] = router.config.addresses;
-        if (
-          machines.some(
-            (other) =>
-              (other === machine || this.#world.hears(other, machine)) && other.held().includes(address),
-          )
-        )
-          continue;
         const { version, intervalMs } = router.config;
         const paceMs = Math.max(intervalMs, router.masterIntervalMs);
         yield {
@@ -148,7 +143,7 @@ export class Judge {
     }
   }
 
-  /** Rule R7: a hold ends by itself. */
+  /** Rule R7: a hold ends by itself, and is not renewed for one that is not heard. */
   *#held(): Iterable<Condition> {
     for (const machine of this.#world.machines) {
       const agent = this.#world.agentOf(machine);
@@ -158,13 +153,28 @@ export class Judge {
         const router = machine.routers().find(({ config }) => config.name === group);
         if (!router) continue;
         const order = this.#accepted.get(machine.id)?.atMs ?? 0;
+        const words = `${group} on ${machine.number} is held back`;
         yield {
           key: `held ${group} ${machine.number} ${order}`,
           limitMs: holdLimitMs(router.config.version, Math.max(1000, router.config.intervalMs)) + 1000,
-          words: `${group} on ${machine.number} is held back by one order`,
+          words: `${words} by one order`,
+        };
+        if (this.#hearsHolder(machine, router)) continue;
+        yield {
+          key: `leaderless ${group} ${machine.number}`,
+          limitMs: quietLimitMs + this.#world.lateMs + longestHoldMs(this.#world, router) + slackMs,
+          words: `${words}, though nobody holds,`,
         };
       }
     }
+  }
+
+  /** Itself, or another one. */
+  #hearsHolder(machine: Machine, { config }: Router): boolean {
+    const [address = ''] = config.addresses;
+    return this.#world.machines.some(
+      (other) => (other === machine || this.#world.hears(other, machine)) && other.held().includes(address),
+    );
   }
 
   /** Rule R4: an empty list would be multicast. */
@@ -237,9 +247,3 @@ export class Judge {
     this.dirty = true;
   }
 }
-
-/** Nobody can take it away but the kernel, or an agent that comes back. */
-const isOrphan = (machine: Machine, address: string): boolean => {
-  const kind = masterOf(machine, address) ? undefined : machine.leased.get(address)?.kind;
-  return kind === 'orphan' || (kind === 'pin' && machine.keepalived === undefined);
-};

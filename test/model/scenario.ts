@@ -24,6 +24,21 @@ export interface Outcome {
 /** Enough for a reconnect, the settling of a coordinator, a change in order and a join, one after the other. */
 const calmMs = 60_000;
 
+/** Until somebody holds each group, and everybody takes part. */
+export const settledMs = 14_000;
+
+/** Two groups, machine 3 the highest member of the first one. */
+export function begin(world: World): void {
+  world.define(groupNames.map(freshGroup));
+  for (const [index, machine] of world.machines.entries()) {
+    label(world, machine, 'swarm-vip.groups', index < 3 ? 'web' : 'web,db');
+    label(world, machine, 'swarm-vip.priority', priorities[index % 3]);
+    world.startContainer(machine, index * 100);
+  }
+  for (const manager of world.control.managers) world.control.start(manager);
+  world.followLeader();
+}
+
 export async function play({ seed, count, acts, leaveOff = false }: Scenario): Promise<Outcome> {
   const world = new World(seed, count);
   const { time, judge } = world;
@@ -32,15 +47,8 @@ export async function play({ seed, count, acts, leaveOff = false }: Scenario): P
   const wait = (ms: number) => time.runUntil(time.nowMs + ms, look);
   let played = 0;
   try {
-    world.define(groupNames.map(freshGroup));
-    for (const [index, machine] of world.machines.entries()) {
-      label(world, machine, 'swarm-vip.groups', index < 3 ? 'web' : 'web,db');
-      label(world, machine, 'swarm-vip.priority', priorities[index % 3]);
-      world.startContainer(machine, index * 100);
-    }
-    for (const manager of world.control.managers) world.control.start(manager);
-    world.followLeader();
-    await wait(14_000);
+    begin(world);
+    await wait(settledMs);
     for (const act of acts) {
       played += 1;
       await wait(act.waitMs);
