@@ -113,10 +113,12 @@ export const AssignedInstance = v.object({
    */
   peersConfirmed: v.boolean(),
   /**
-   * A member that is out of reach may be active and sends this node no adverts: to hear the holder is no proof, then,
-   * for this node would not hear the one that comes after him. A paused instance resumes by silence alone.
+   * A member that may be active sends this node no adverts, or none that it understands: to hear the holder is no proof,
+   * then, for this node would not hear the one that comes after him. A paused instance resumes by silence alone.
    */
   silenceOnly: v.optional(v.literal(true)),
+  /** With `silenceOnly`: the longest election among the others, where that takes longer than one of this instance. */
+  outlastMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(200_000))),
   /**
    * The operator wants this node to hold nothing. `relieved`: a holder lowers its priority and goes on until another
    * member has taken over; `now`: it stops at once, even if nobody does.

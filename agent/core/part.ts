@@ -58,7 +58,9 @@ export function termsOf(instance: AssignedInstance, { epoch, counter }: Generati
   const { version, intervalMs, priority } = instance;
   return {
     // Whoever is to prove that nobody follows counts the slowest that could.
-    boundMs: masterDownMs(version, intervalMs, instance.silenceOnly ? 1 : priority),
+    boundMs: instance.silenceOnly
+      ? Math.max(masterDownMs(version, intervalMs, 1), instance.outlastMs ?? 0)
+      : masterDownMs(version, intervalMs, priority),
     peersConfirmed: instance.peersConfirmed,
     silenceOnly: instance.silenceOnly ?? false,
     standAside: instance.standAside ?? null,

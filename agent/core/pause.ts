@@ -11,8 +11,8 @@
 // Why an advert is proof: the holder sends it to us, so it lists us as its peer, so we will hear it as a backup does.
 // Why silence alone is not: a holder that does not list us might be cut off from ARP too (another VLAN path); the
 // coordinator's word `peersConfirmed` says that everyone in reach lists us.
-// When an advert is none: a member that nobody can reach and that does not list us may follow the holder, and we would
-// take its silence for our turn. `silenceOnly` says so; where nobody answers, that member does not hold either.
+// When an advert is none: a member that does not list us, or runs other values than we do, may follow the holder, and we
+// would take its silence for our turn. `silenceOnly` says so; where nobody answers, that member does not hold either.
 
 export interface PauseRule {
   /** masterDownMs of the instance. */
@@ -132,7 +132,8 @@ function enter(state: PauseState, phase: PauseState['phase'], nowMs: number): Pa
 
 /** For people: what the instance waits for. */
 export function pauseDetail(state: PauseState): string {
-  if (state.rule.silenceOnly) return 'waits until nobody holds: a member out of reach sends it no adverts';
+  if (state.rule.silenceOnly)
+    return 'waits until nobody holds: it would not hear a member that may take over';
   if (state.answeredBy !== null) {
     const { address, mac } = state.answeredBy;
     return `${address} is answered by ${mac}, which sends no adverts to this node`;

@@ -68,6 +68,7 @@ function runningInstance(instance: AssignedInstance, input: ReportInput): Runnin
     notify: _n,
     peersConfirmed: _c,
     silenceOnly: _u,
+    outlastMs: _l,
     standAside: _s,
     transition: _t,
     order: _o,

@@ -50,17 +50,19 @@ function kept(wanted: AssignedInstance, running: AssignedInstance): AssignedInst
   const {
     peersConfirmed: _c,
     silenceOnly: _u,
+    outlastMs: _l,
     standAside: _s,
     transition: _t,
     order: _o,
     contested: _x,
     ...asItRuns
   } = running;
-  const { peersConfirmed, silenceOnly, standAside, transition, order, contested } = wanted;
+  const { peersConfirmed, silenceOnly, outlastMs, standAside, transition, order, contested } = wanted;
   return {
     ...asItRuns,
     peersConfirmed,
     ...(silenceOnly ? { silenceOnly } : {}),
+    ...(outlastMs ? { outlastMs } : {}),
     ...(standAside ? { standAside } : {}),
     ...(transition ? { transition } : {}),
     ...(order ? { order } : {}),

@@ -35,8 +35,10 @@ export function agreementStep(members: readonly MemberRun[], unled: readonly Nod
   // The holder has changed: whoever has not can only follow.
   if (holder && !old.includes(holder)) return nothing;
   if (unled.length > 0) {
-    // It still runs the old values. Changed under its eyes, it would take the address itself.
-    return { transition: all(old, 'keep'), waitsFor: [...unled] };
+    // It still runs the old values. Changed under its eyes, it would take the address itself. Whoever's keepalived has
+    // just ended goes on with what that ran, too: among the others with new values it would be no backup.
+    const fresh = members.filter(({ running }) => running === undefined);
+    return { transition: all([...old, ...fresh], 'keep'), waitsFor: [...unled] };
   }
   const others = members.filter(({ node, running }) => node !== holder?.node && running !== undefined);
   const active = others.filter(({ running, target }) => running?.agreement !== target || !running.paused);

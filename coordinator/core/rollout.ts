@@ -9,7 +9,7 @@
 
 import type { AssignedInstance, Peer } from '../../shared/protocol.ts';
 import type { NodeId, Vrid } from '../../shared/words.ts';
-import { type AgreementStep, agreementMark, agreementStep, type Transition } from './agreement.ts';
+import { type AgreementStep, agreementStep, type Transition } from './agreement.ts';
 import { hasWeights } from './checks-weight.ts';
 import type { Group } from './groups.ts';
 import { instanceBasis, instanceOptions } from './groups-options.ts';
@@ -18,6 +18,7 @@ import { inReach, isUnaware, listsAsPeer, possiblyActive, quietAtMs } from './pe
 import { type Agents, type PlannedMember, runningInstance } from './plan.ts';
 import { stepPriorities } from './priority.ts';
 import { asAssigned } from './running.ts';
+import { markOf, silenceOf, strangersTo } from './understanding.ts';
 
 export interface RolloutInput {
   group: Group;
@@ -78,15 +79,21 @@ export function rollOut(input: RolloutInput): RolloutStep {
     const unconfirmed = peers
       .map((peer) => peer.node)
       .filter((peer) => inReach(agents, peer) && !listsAsPeer(agents, peer, attachment.source, input));
-    const resumed = runningInstance(agents, node, group.name)?.pause === null;
+    const running = runningInstance(agents, node, group.name);
+    const resumed = running?.pause === null;
     const unaware = peers
       .map((peer) => peer.node)
       .filter((peer) => isUnaware(input, peer, attachment.source));
+    const strangers = strangersTo(transition === 'keep' ? (running ?? 'unknown') : 'target', input, peers);
     const lost = unaware.filter((peer) => !inReach(agents, peer));
     if (lost.length > 0 && !resumed) {
       // Cut off from the managers alone it may hold one day, and neither would ever hear the other; one that seems to be in
       // reach may be cut off already. Where nobody holds, such a one would: silence proves that there is none.
       waiting.push({ node, for: lost, why: 'they are out of reach and do not list it as peer' });
+    }
+    if (strangers.length > 0 && !resumed && !transition) {
+      // As above; and they may be electing one right now, as long as the slowest of them takes.
+      waiting.push({ node, for: strangers, why: 'they run other values of what all members agree on' });
     }
     if (byHand.length > 0 && !resumed) {
       const why = 'the keepalived run by hand there holds the addresses or may take them over; stop it';
@@ -109,7 +116,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
         : { password: group.password as NonNullable<AssignedInstance['password']> }),
       ...instanceOptions(group, vrid, attachment),
       peersConfirmed: unconfirmed.length === 0 && byHand.length === 0,
-      ...(unaware.length > 0 ? { silenceOnly: true } : {}),
+      ...(unaware.length + strangers.length > 0 ? silenceOf(input, peers) : {}),
       ...floorOf(group, floors.get(node)),
       ...(drain ? { standAside: drain.force ? 'now' : 'relieved' } : {}),
       ...orderOf(drain, leads, transition),
@@ -175,19 +182,6 @@ function orderOf(
   if (transition === 'lead') return { order: 'changes first what all members agree on' };
   return leads ? { order: 'leads by switchover' } : {};
 }
-
-/** All that members must agree on, and the member's own identity, whose change on the holder needs the same care. */
-const markOf = (group: Group, vrid: Vrid, attachment: { interface: string; source: string }): string =>
-  agreementMark([
-    vrid,
-    group.version,
-    // Backups of version 3 learn the interval from the adverts; those of version 2 reject another one.
-    group.version === 2 ? group.intervalMs : null,
-    group.password ?? null,
-    attachment.interface,
-    attachment.source,
-    ...(group.transport === undefined ? [] : [group.transport]),
-  ]);
 
 /** While somebody is held back: when the first one of all members will have been quiet for too long. */
 function quietNext(

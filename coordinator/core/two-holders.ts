@@ -5,6 +5,7 @@ import type { RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
 import type { Agents } from './plan.ts';
 import { nodeName, type Snapshot } from './snapshot.ts';
+import { spoken } from './understanding.ts';
 
 /** VRRP settles two masters that hear each other within one interval; a report is on its way for up to a second. */
 export const conflictMs = 1_000;
@@ -133,10 +134,6 @@ function wordsOfOurs(agents: Agents, conflict: Conflict, name: (node: NodeId) =>
     remedy,
   };
 }
-
-/** What adverts show of an instance; a password they carry too, but nobody reports it. */
-const spoken = ({ vrid, version, transport, intervalMs }: RunningInstance): string =>
-  JSON.stringify([vrid, version, transport ?? 'unicast', version === 2 ? intervalMs : null]);
 
 function likelyCause(
   agents: Agents,

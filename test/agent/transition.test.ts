@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import * as v from 'valibot';
+import { termsOf } from '../../agent/core/part.ts';
 import { agreementOf, pinSeconds, resolveTransition } from '../../agent/core/transition.ts';
 import { AssignedInstance } from '../../shared/protocol.ts';
 
@@ -68,6 +69,20 @@ describe('an ordered change', () => {
       true,
     );
     assert.equal(aside.standAside, 'relieved');
+    const [deaf, hearing] = [make({ silenceOnly: true, outlastMs: 4000 }), make({ transition: 'keep' })];
+    assert.deepEqual(resolveTransition(hearing, deaf, false), hearing);
+    const both = { ...deaf, transition: 'keep' as const };
+    assert.deepEqual(resolveTransition(both, running, false), both);
+  });
+
+  it('proves silence by the slowest election there may be, its own one or that of others', () => {
+    const boundOf = (change: Record<string, unknown>) =>
+      Math.round(termsOf(make(change), { epoch: 1, counter: 1 }).boundMs);
+    assert.equal(boundOf({}), 3023);
+    assert.equal(boundOf({ outlastMs: 9000 }), 3023);
+    assert.equal(boundOf({ silenceOnly: true }), 3996);
+    assert.equal(boundOf({ silenceOnly: true, outlastMs: 400 }), 3996);
+    assert.equal(boundOf({ silenceOnly: true, outlastMs: 9000 }), 9000);
   });
 
   it('comes before standing aside for whoever leads, which its way through BACKUP would end', () => {

@@ -59,6 +59,14 @@ describe('agreementStep (R2)', () => {
     assert.deepEqual(step.waitsFor, [id(3)]);
   });
 
+  it('has whoever runs nothing just now go on with what ran there while the change waits, not before or after', () => {
+    const gone: MemberRun = { ...run(3, 'old', 'FAULT'), running: undefined };
+    const members = [run(1, 'old', 'MASTER'), gone];
+    assert.deepEqual(told(members, [id(4)]), { [id(1)]: 'keep', [id(3)]: 'keep' });
+    assert.deepEqual(told(members), { [id(1)]: 'lead' });
+    assert.deepEqual(told([run(1, 'new', 'MASTER'), gone], [id(4)]), {});
+  });
+
   it('never has two sides active with different values, whatever the order in which members act', () => {
     fc.assert(
       fc.property(

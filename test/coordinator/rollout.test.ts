@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { quietLimitMs } from '../../coordinator/core/peers.ts';
 import type { Agents } from '../../coordinator/core/plan.ts';
 import type { AssignedInstance, Report } from '../../shared/protocol.ts';
+import { masterDownMs } from '../../shared/timers.ts';
 import { connected, id, ip, member, node, plan, report, running, service, snapshot } from './world.ts';
 
 const nodes = [member(1, '120'), member(2, '110'), member(3, '100')];
@@ -57,6 +58,24 @@ describe('a joiner (R1)', () => {
     ]);
     const aware = plan(snapshot(nodes), cutOff(joining([1, 2]).get(id(2))?.report));
     assert.equal(aware.assignments.get(id(3))?.[0]?.silenceOnly, undefined);
+  });
+
+  it('is told the same beside members that run other values, and how long the slowest of them may take', () => {
+    const agents = new Map(joining([1, 2, 3]));
+    const changed = (env: Record<string, string>) =>
+      plan(snapshot(nodes, [service(env)]), agents).assignments.get(id(3))?.[0];
+    const { silenceOnly, outlastMs } = changed({ KEEPALIVED_ROUTER_ID: '77' }) ?? {};
+    assert.deepEqual([silenceOnly, outlastMs], [true, undefined]);
+    assert.equal(changed({ KEEPALIVED_PASSWORD: 'word' })?.silenceOnly, true);
+    assert.equal(changed({})?.silenceOnly, undefined);
+    // Out of reach and slow, with the old values; whoever runs those as well would hear it.
+    const slow = running(assignedTo(2, joining([1, 2, 3])), { intervalMs: 1000 });
+    agents.set(id(2), { connected: false, report: report(2, [slow]) });
+    assert.equal(changed({ KEEPALIVED_ROUTER_ID: '77' })?.outlastMs, Math.ceil(masterDownMs(3, 1000, 1)));
+    const kept = running(assignedTo(3, agents), { state: 'FAULT' });
+    agents.set(id(3), { connected: true, report: report(3, [kept]) });
+    const waits = changed({ KEEPALIVED_ROUTER_ID: '77' });
+    assert.deepEqual([waits?.transition, waits?.silenceOnly], ['keep', undefined]);
   });
 
   it('waits for members that are about to start, but not for one whose keepalived refuses the assignment', () => {

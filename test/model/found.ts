@@ -159,6 +159,52 @@ export const foundScenarios: readonly FoundScenario[] = [
     },
   },
   {
+    title: "whoever starts anew while a change waits takes no moment of the others' election for silence",
+    scenario: {
+      seed: 1,
+      count: 4,
+      acts: [
+        { kind: 'cutOff', a: 3, b: 0, waitMs: 0 },
+        { kind: 'routerId', a: 0, b: 1, waitMs: 9000 },
+        { kind: 'killContainer', a: 0, b: 0, waitMs: 1000 },
+        { kind: 'powerOff', a: 2, b: 0, waitMs: 9500 },
+        { kind: 'healControl', a: 0, b: 0, waitMs: 5000 },
+      ],
+    },
+  },
+  {
+    title: 'a new member outlasts the election of one that is cut off with a longer interval',
+    scenario: {
+      seed: 1,
+      count: 5,
+      leaveOff: true,
+      acts: [
+        { kind: 'leave', a: 4, b: 0, waitMs: 0 },
+        { kind: 'leave', a: 0, b: 0, waitMs: 0 },
+        { kind: 'leave', a: 1, b: 0, waitMs: 0 },
+        { kind: 'interval', a: 0, b: 2, waitMs: 0 },
+        { kind: 'cutOff', a: 2, b: 0, waitMs: 2000 },
+        { kind: 'cutOff', a: 3, b: 0, waitMs: 0 },
+        { kind: 'interval', a: 0, b: 0, waitMs: 9000 },
+        { kind: 'join', a: 4, b: 0, waitMs: 0 },
+        { kind: 'powerOff', a: 2, b: 0, waitMs: 5300 },
+        { kind: 'healControl', a: 0, b: 0, waitMs: 5000 },
+      ],
+    },
+  },
+  {
+    title: 'whose keepalived ends while a change waits goes on with what the others still run',
+    scenario: {
+      seed: 898830,
+      count: 4,
+      acts: [
+        { kind: 'cutOff', a: 3, b: 1, waitMs: 29970 },
+        { kind: 'routerId', a: 0, b: 9, waitMs: 16000 },
+        { kind: 'killKeepalived', a: 6, b: 1, waitMs: 4905 },
+      ],
+    },
+  },
+  {
     title: 'no backup is reloaded between the last advert of a holder that resigns and its successor',
     scenario: {
       seed: 1,

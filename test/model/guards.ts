@@ -42,6 +42,20 @@ export const guards: readonly Guard[] = [
     instead: "heeded.length >= 0 && address !== ''",
   },
   {
+    name: 'R1-strangers',
+    what: 'a joiner may take part beside members that run other values, by one silent round',
+    file: 'coordinator/core/rollout.ts',
+    text: 'unaware.length + strangers.length > 0',
+    instead: 'unaware.length > 0',
+  },
+  {
+    name: 'R1-slowest',
+    what: 'silence proves by the own interval, though another member has a longer one',
+    file: 'agent/core/part.ts',
+    text: 'Math.max(masterDownMs(version, intervalMs, 1), instance.outlastMs ?? 0)',
+    instead: 'masterDownMs(version, intervalMs, 1)',
+  },
+  {
     name: 'R2',
     what: 'what members agree on changes without an order',
     file: 'coordinator/core/agreement.ts',

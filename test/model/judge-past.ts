@@ -82,8 +82,10 @@ export class Past {
 const sayer = ({ number }: Machine, { state, config }: Router): string[] =>
   state === 'MASTER' ? [`${config.name} ${number}`] : [];
 
+type Spoken = Pick<RouterConfig, 'vrid' | 'version' | 'password' | 'intervalMs'>;
+
 /** Whoever differs in this rejects the other's adverts. */
-export const spoken = ({ vrid, version, password, intervalMs }: RouterConfig): string =>
+export const spoken = ({ vrid, version, password, intervalMs }: Spoken): string =>
   JSON.stringify([vrid, version, password, version === 2 ? intervalMs : null]);
 
 export const masterOf = (machine: Machine, address: string): Router | undefined =>

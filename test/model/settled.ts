@@ -2,6 +2,7 @@
 import { confirmedDownLabel } from '../../coordinator/core/confirmed-down.ts';
 import { drainLabel } from '../../coordinator/core/drain.ts';
 import type { Assignment } from '../../shared/protocol.ts';
+import { spoken } from './judge-past.ts';
 import type { Machine } from './machine.ts';
 import type { GroupSpec } from './specs.ts';
 import type { Router } from './vrrp.ts';
@@ -33,14 +34,17 @@ const isMember = (world: World, { id }: Machine, group: string): boolean =>
   world.groups.some(({ name }) => name === group) &&
   (world.raft.node(id)?.labels['swarm-vip.groups'] ?? '').split(',').includes(group);
 
-/** A machine that is off keeps an assignment of the group without this one. */
-const isBarred = (world: World, { address }: Machine, group: string): boolean =>
+/** A machine that is off keeps an assignment of the group without this one, or with values that it does not run. */
+const isBarred = (world: World, { address }: Machine, group: string, router: Router | undefined): boolean =>
   world.machines.some(({ id, powered, disk }) => {
     const labels = world.raft.node(id)?.labels;
     if (powered || !labels || labels[confirmedDownLabel] !== undefined) return false;
     const kept = disk.get('assignment') as { assignment: Assignment } | undefined;
     const instance = kept?.assignment.instances.find((each) => each.group === group);
-    return instance !== undefined && !instance.peers.some((peer) => peer.address === address);
+    if (!instance) return false;
+    const runs = { ...instance, password: instance.password ?? null };
+    const strange = router !== undefined && spoken(router.config) !== spoken(runs);
+    return strange || !instance.peers.some((peer) => peer.address === address);
   });
 
 function* groupFaults(world: World, { name, address }: GroupSpec, complete: boolean): Iterable<string> {
@@ -50,7 +54,7 @@ function* groupFaults(world: World, { name, address }: GroupSpec, complete: bool
       const router = machine.routers().find(({ config }) => config.name === name);
       const drained = world.raft.node(machine.id)?.labels[drainLabel] !== undefined;
       const reason = world.agentOf(machine)?.parts?.current().get(name)?.reason;
-      return { machine, router, drained, reason, barred: isBarred(world, machine, name) };
+      return { machine, router, drained, reason, barred: isBarred(world, machine, name, router) };
     });
   const able = members.filter(({ drained, reason }) => !drained && reason !== 'check');
   const holders = world.machines.filter((machine) => machine.held().includes(address));
