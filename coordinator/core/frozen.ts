@@ -3,12 +3,14 @@
 import type { Problem } from '../../shared/problem.ts';
 import type { AssignedInstance, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
+import { possiblyRunning } from './confirmed-down.ts';
 import { runByHand } from './looking-on.ts';
 import { inReach } from './peers.ts';
-import type { Agents, PlannedGroup } from './plan.ts';
+import { type Agents, type PlannedGroup, runningInstance } from './plan.ts';
 import { asAssigned } from './running.ts';
 import type { Snapshot } from './snapshot.ts';
 import { type Conflict, conflictProblem, findConflict } from './two-holders.ts';
+import { spoken } from './understanding.ts';
 
 export interface Frozen {
   /** For every agent in reach that runs something: that, with its orders. */
@@ -42,6 +44,7 @@ export function freeze(
       .filter(({ group, members }) => runByHand({ group, members, agents }).length > 0)
       .map(({ group }) => group.name),
   );
+  const known = possiblyRunning(snapshot, agents);
   for (const [node, { report }] of agents) {
     if (!inReach(agents, node) || !report || report.instances.length === 0) continue;
     const orders = report.instances.map((running) => {
@@ -57,7 +60,7 @@ export function freeze(
         ...asAssigned(running),
         // A keepalived that is not ours is never heard: beside one, silence proves nothing.
         peersConfirmed: isListedByAll(agents, node, running) && !beside.has(running.group),
-        ...(isListedByAll(outOfReach(agents), node, running) ? {} : { silenceOnly: true }),
+        ...(hearsAll(agents, node, running, known) ? {} : { silenceOnly: true }),
         transition: 'keep',
         ...orders[index]?.words,
       })),
@@ -95,6 +98,16 @@ const runningGroups = (agents: Agents): string[] =>
 
 const outOfReach = (agents: Agents): Agents =>
   new Map([...agents].filter(([node]) => !inReach(agents, node)));
+
+/** Everybody who runs the group sends its adverts here, too, and, as far as reports tell, such as it understands. */
+function hearsAll(agents: Agents, node: NodeId, running: RunningInstance, known: readonly NodeId[]): boolean {
+  const heard = running.peers.every((peer) => agents.get(peer.node)?.report || !known.includes(peer.node));
+  const alike = [...agents.keys()].every((other) => {
+    const theirs = runningInstance(agents, other, running.group);
+    return !theirs || spoken(theirs) === spoken(running);
+  });
+  return heard && alike && isListedByAll(outOfReach(agents), node, running);
+}
 
 /**
  * As in the rollout (rule R1), by what runs: everybody who runs the group sends its adverts here, too. Also whoever is

@@ -35,8 +35,12 @@ export function listsAsPeer(
   return !willRun || report?.rejected != null || report?.keepalived.phase === 'backing-off';
 }
 
-/** Its last report says that it runs the group and neither sends adverts to `address` nor takes any from there. */
+/**
+ * Its last report says that it runs the group and neither sends adverts to `address` nor takes any from there. Of one that
+ * only its peers remember nothing better is known.
+ */
 export function isUnaware({ group, agents }: RolloutInput, peer: NodeId, address: string): boolean {
+  if (!agents.get(peer)?.report) return true;
   const running = runningInstance(agents, peer, group.name);
   if (!running || running.transport === 'multicast') return false;
   return !running.peers.some((known) => known.address === address);

@@ -89,7 +89,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
     if (lost.length > 0 && !resumed) {
       // Cut off from the managers alone it may hold one day, and neither would ever hear the other; one that seems to be in
       // reach may be cut off already. Where nobody holds, such a one would: silence proves that there is none.
-      waiting.push({ node, for: lost, why: 'they are out of reach and do not list it as peer' });
+      waiting.push({ node, for: lost, why: 'they are out of reach and may not list it as peer' });
     }
     if (strangers.length > 0 && !resumed && !transition) {
       // As above; and they may be electing one right now, as long as the slowest of them takes.

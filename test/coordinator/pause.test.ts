@@ -165,6 +165,20 @@ describe('a paused plan', () => {
     }
   });
 
+  it('takes silence alone for a proof beside whoever was never heard, or runs other values', () => {
+    const swarm = paused(one(2), one(3));
+    const alone = (seen: Agents, of = swarm) => frozenOf(of, seen).assignments.get(id(2))?.[0]?.silenceOnly;
+    const unheard = running3();
+    unheard.delete(id(3));
+    const otherwise = running3({ 3: { vrid: 77 as never } });
+    assert.deepEqual(
+      [running3(), unheard, otherwise].map((seen) => alone(seen)),
+      [undefined, true, true],
+    );
+    const removed = { ...swarm, nodes: swarm.nodes.filter((each) => each.id !== id(3)) };
+    assert.equal(alone(unheard, removed), undefined);
+  });
+
   it('confirms nobody’s silence beside a keepalived of the former operator', () => {
     const agents = running3({
       2: { state: 'FAULT', pause: { reason: 'standing-aside', detail: '', sinceMs: 0 } },

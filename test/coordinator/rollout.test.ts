@@ -54,8 +54,13 @@ describe('a joiner (R1)', () => {
     const [instance] = unaware.assignments.get(id(3)) ?? [];
     assert.deepEqual([instance?.silenceOnly, instance?.peersConfirmed], [true, true]);
     assert.deepEqual(unaware.groups[0]?.waiting, [
-      { node: id(3), for: [id(2)], why: 'they are out of reach and do not list it as peer' },
+      { node: id(3), for: [id(2)], why: 'they are out of reach and may not list it as peer' },
     ]);
+    const unheard = new Map(joining([1, 2]));
+    unheard.delete(id(2));
+    const remembered = plan(snapshot(nodes), unheard);
+    assert.equal(remembered.assignments.get(id(3))?.[0]?.silenceOnly, true);
+    assert.deepEqual(remembered.groups[0]?.waiting[0]?.for, [id(2)]);
     const aware = plan(snapshot(nodes), cutOff(joining([1, 2]).get(id(2))?.report));
     assert.equal(aware.assignments.get(id(3))?.[0]?.silenceOnly, undefined);
   });

@@ -173,6 +173,21 @@ export const foundScenarios: readonly FoundScenario[] = [
     },
   },
   {
+    title: 'a new member does not take part while nobody knows whether a member that was never heard lists it',
+    scenario: {
+      seed: 1,
+      count: 5,
+      acts: [
+        { kind: 'cutOff', a: 3, b: 0, waitMs: 1000 },
+        { kind: 'restartCoordinator', a: 0, b: 0, waitMs: 0 },
+        { kind: 'restartCoordinator', a: 1, b: 0, waitMs: 0 },
+        { kind: 'restartCoordinator', a: 2, b: 0, waitMs: 0 },
+        { kind: 'join', a: 2, b: 1, waitMs: 8000 },
+        { kind: 'healControl', a: 0, b: 0, waitMs: 5000 },
+      ],
+    },
+  },
+  {
     title: 'a new member outlasts the election of one that is cut off with a longer interval',
     scenario: {
       seed: 1,

@@ -49,6 +49,13 @@ export const guards: readonly Guard[] = [
     instead: 'unaware.length > 0',
   },
   {
+    name: 'R1-unheard',
+    what: 'of a member that no coordinator has heard it is taken for granted that it lists a joiner',
+    file: 'coordinator/core/peers.ts',
+    text: 'if (!agents.get(peer)?.report) return true;',
+    instead: 'if (!agents.get(peer)?.report) return false;',
+  },
+  {
     name: 'R1-slowest',
     what: 'silence proves by the own interval, though another member has a longer one',
     file: 'agent/core/part.ts',

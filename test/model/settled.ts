@@ -34,7 +34,10 @@ const isMember = (world: World, { id }: Machine, group: string): boolean =>
   world.groups.some(({ name }) => name === group) &&
   (world.raft.node(id)?.labels['swarm-vip.groups'] ?? '').split(',').includes(group);
 
-/** A machine that is off keeps an assignment of the group without this one, or with values that it does not run. */
+/**
+ * A machine that is off keeps an assignment of the group without this one, or with values that it does not run; or its agent
+ * was never heard by the coordinator that is active now.
+ */
 const isBarred = (world: World, { address }: Machine, group: string, router: Router | undefined): boolean =>
   world.machines.some(({ id, powered, disk }) => {
     const labels = world.raft.node(id)?.labels;
@@ -42,6 +45,11 @@ const isBarred = (world: World, { address }: Machine, group: string, router: Rou
     const kept = disk.get('assignment') as { assignment: Assignment } | undefined;
     const instance = kept?.assignment.instances.find((each) => each.group === group);
     if (!instance) return false;
+    const heard = world.control.managers.some(
+      ({ coordinator }) =>
+        coordinator?.isActive() && coordinator.status()?.agents.some(({ node }) => node === id),
+    );
+    if (!heard) return true;
     const runs = { ...instance, password: instance.password ?? null };
     const strange = router !== undefined && spoken(router.config) !== spoken(runs);
     return strange || !instance.peers.some((peer) => peer.address === address);
