@@ -173,7 +173,8 @@ export const foundScenarios: readonly FoundScenario[] = [
     },
   },
   {
-    title: 'a new member does not take part while nobody knows whether a member that was never heard lists it',
+    title:
+      'a new member does not take part while nobody knows whether a member that was never heard lists it',
     scenario: {
       seed: 1,
       count: 5,

@@ -1,5 +1,6 @@
 // What the judge must remember of the world, because it excuses or accuses later: when members could not hear each other,
 // when they agreed and listed each other, when they told a manager that they hold.
+import type { Assignment } from '../../shared/protocol.ts';
 import { holdLimitMs } from '../../shared/timers.ts';
 import type { Machine } from './machine.ts';
 import type { Router, RouterConfig } from './vrrp.ts';
@@ -37,35 +38,35 @@ export class Past {
   #watchParting(): void {
     const { machines, lanCuts, time } = this.#world;
     if (lanCuts.size > 0 || machines.some(({ linkUp }) => !linkUp)) this.#partedMs = time.nowMs;
+    const members = machines.flatMap((machine) => this.#membersOn(machine));
     const values = new Map<string, string>();
-    const agree = machines.every((machine) =>
-      machine.routers().every(({ config }) => {
-        const { name } = config;
-        const text = spoken(config);
-        if (!values.has(name)) values.set(name, text);
-        return values.get(name) === text;
-      }),
-    );
-    if (agree && this.#listEachOther()) this.#agreedMs = time.nowMs;
+    const agree = members.every(({ name, text }) => {
+      if (!values.has(name)) values.set(name, text);
+      return values.get(name) === text;
+    });
+    if (agree && listEachOther(members)) this.#agreedMs = time.nowMs;
   }
 
-  /** Whoever takes part, or will once its link is back, lists all others that do: else they may never hear each other. */
-  #listEachOther(): boolean {
-    const active = this.#world.machines.flatMap((machine) =>
-      machine
-        .routers()
-        .filter(({ paused }) => !paused)
-        .map(({ config }) => ({ address: machine.address, config })),
-    );
-    return active.every((one) =>
-      active.every(
-        (other) =>
-          one === other ||
-          one.config.name !== other.config.name ||
-          one.config.peers === null ||
-          one.config.peers.includes(other.address),
-      ),
-    );
+  /** What runs there, or will without any coordinator once its keepalived has been started again. */
+  #membersOn(machine: Machine): Member[] {
+    if (!machine.powered) return [];
+    const pauses = this.#world.agentOf(machine)?.parts?.current();
+    const { address } = machine;
+    const running = machine.routers().map(({ config, paused }): Member => {
+      const { name, peers } = config;
+      // Silence lets in one that joins; its track file is a moment late.
+      const out = paused && !['joining', undefined].includes(pauses?.get(name)?.reason);
+      return { name, address, peers, text: spoken(config), active: !out };
+    });
+    const kept = machine.disk.get('assignment') as { assignment: Assignment } | undefined;
+    const starting = (kept?.assignment.instances ?? [])
+      .filter(({ group }) => !running.some(({ name }) => name === group))
+      .map((instance): Member => {
+        const text = spoken({ ...instance, password: instance.password ?? null });
+        const peers = instance.peers.map((peer): string => peer.address);
+        return { name: instance.group, address, peers, text, active: true };
+      });
+    return [...running, ...starting];
   }
 
   #watchSaying(): void {
@@ -81,6 +82,25 @@ export class Past {
 
 const sayer = ({ number }: Machine, { state, config }: Router): string[] =>
   state === 'MASTER' ? [`${config.name} ${number}`] : [];
+
+interface Member {
+  readonly name: string;
+  readonly address: string;
+  readonly peers: readonly string[] | null;
+  readonly text: string;
+  readonly active: boolean;
+}
+
+/** Whoever takes part, or will once its link is back, lists all others that do: else they may never hear each other. */
+function listEachOther(members: readonly Member[]): boolean {
+  const active = members.filter((member) => member.active);
+  return active.every((one) =>
+    active.every(
+      (other) =>
+        one === other || one.name !== other.name || one.peers === null || one.peers.includes(other.address),
+    ),
+  );
+}
 
 type Spoken = Pick<RouterConfig, 'vrid' | 'version' | 'password' | 'intervalMs'>;
 
