@@ -8,7 +8,6 @@ import { type InterfaceWish, readInterfaceWish } from './groups-values.ts';
 import { label, statedBy } from './labels.ts';
 import type { LabelContext } from './members-rank.ts';
 import { readable } from './readable.ts';
-import { nodeName } from './snapshot.ts';
 
 export interface Attachment {
   interface: string;
@@ -71,7 +70,7 @@ export function attach(
     problems.push({
       code: 'no-interface',
       severity: 'error',
-      where: `node ${nodeName({ nodes: [node], services: [] }, node.id)}`,
+      where: context.where(),
       group: group.name,
       node: node.id,
       value: group.addresses[0],

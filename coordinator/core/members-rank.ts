@@ -28,7 +28,8 @@ export interface Rank {
 export interface LabelContext {
   node: SwarmNode;
   group: Group;
-  where: (key: string) => string;
+  /** The node, and which of its labels. */
+  where: (key?: string) => string;
   problems: Problem[];
 }
 

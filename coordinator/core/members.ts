@@ -64,7 +64,8 @@ export function findMembers(
     const { drain, problem } = readDrain(snapshot, node, nowMs);
     const { observe, problem: unclear } = readObserve(snapshot, node);
     problems.push(...[problem, unclear].filter((each) => each !== undefined));
-    const where = (key: string) => `node ${nodeName(snapshot, node.id)}, label ${key}`;
+    const name = `node ${nodeName(snapshot, node.id)}`;
+    const where = (key?: string) => (key === undefined ? name : `${name}, label ${key}`);
     const labelled = groupsNamedBy(node);
     for (const { key, text } of labelled) {
       if (!named.has(text)) problems.push(unknownGroup(text, node, where(key), key, groups));

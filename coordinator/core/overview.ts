@@ -5,7 +5,7 @@ import type { Generation } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
 import { byGroup, type HistoryDocument, type NodeTransition, type Switch } from './history.ts';
 import { type Stretch, stretchesOf } from './holdings.ts';
-import type { AgentStatus, GroupStatus, MemberStatus, Status, Verdict } from './status.ts';
+import type { AgentStatus, GroupStatus, MemberStatus, Status, Verdict, WindowStatus } from './status.ts';
 
 export interface Overview {
   apiVersion: 'swarm-vip/v1';
@@ -18,7 +18,11 @@ export interface Overview {
   config: string | null;
   groups: OverviewGroup[];
   agents: OverviewAgent[];
+  /** Nothing of the plan changes until then. */
+  pause: { reason: string; until: string; waiting: string[] } | null;
   drains: OverviewDrain[];
+  /** Maintenance windows that are not carried out: to come, or refused for some groups. */
+  windows: OverviewWindow[];
   problems: Problem[];
 }
 
@@ -58,6 +62,7 @@ export type OverviewMember = Pick<
   | 'note'
   | 'leads'
   | 'observed'
+  | 'reserve'
 > & { drained: boolean };
 
 export interface OverviewAgent {
@@ -79,9 +84,13 @@ export interface OverviewDrain {
   groups: string[];
   reason: string;
   until: string | null;
+  /** By a maintenance window, which gives the node back by itself. */
+  window: boolean;
   /** Groups that it holds all the same. */
   holds: string[];
 }
+
+export type OverviewWindow = Omit<WindowStatus, 'schedule' | 'timeZone'>;
 
 interface GroupPast {
   /** Newest first. */
@@ -147,7 +156,14 @@ export function overview(status: Status, history: HistoryDocument, nowMs: number
       ...{ generation: agent.applied, inSync: agent.inSync },
       seenMs: agent.connected ? null : agent.seenAtMs,
     })),
-    drains: drainsOf(status.groups),
+    pause: status.pause && {
+      ...{ reason: status.pause.reason, until: status.pause.until },
+      waiting: status.pause.waiting.map(({ hostname }) => hostname),
+    },
+    drains: drainsOf(status.groups, status.windows),
+    windows: status.windows
+      .filter(({ open, refused }) => !open || refused.length > 0)
+      .map(({ schedule: _, timeZone: __, ...window }) => window),
     problems: status.problems,
   };
 }
@@ -173,7 +189,7 @@ function overviewGroup(
       ...{ node: member.node, hostname: member.hostname, state: member.state, interface: member.interface },
       ...{ priority: member.priority, effectivePriority: member.effectivePriority },
       ...{ eligible: member.eligible, note: member.note, leads: member.leads },
-      observed: member.observed,
+      ...{ observed: member.observed, reserve: member.reserve },
       drained: member.drain !== null,
     })),
     waiting: waiting.map((step) => ({
@@ -189,14 +205,15 @@ function overviewGroup(
   };
 }
 
-function drainsOf(groups: readonly GroupStatus[]): OverviewDrain[] {
+function drainsOf(groups: readonly GroupStatus[], windows: readonly WindowStatus[]): OverviewDrain[] {
   const drains = new Map<NodeId, OverviewDrain>();
   for (const { name, members } of groups) {
     for (const { node, hostname, drain, state } of members) {
       if (!drain) continue;
       const known = drains.get(node);
       const { reason, until } = drain;
-      const entry = known ?? { node, hostname, groups: [], reason, until, holds: [] };
+      const window = windows.some((each) => each.node === node && each.open && each.until === until);
+      const entry = known ?? { node, hostname, groups: [], reason, until, window, holds: [] };
       drains.set(node, entry);
       entry.groups.push(name);
       if (state === 'MASTER') entry.holds.push(name);

@@ -19,7 +19,7 @@ import { assignPriorities } from './priority.ts';
 import { readable } from './readable.ts';
 import { type RolloutStep, rollOut, type Waiting } from './rollout.ts';
 import { serviceProblems } from './service-tasks.ts';
-import { nodeName, type Snapshot } from './snapshot.ts';
+import { nodeArgument, nodeName, type Snapshot } from './snapshot.ts';
 import { type Conflict, conflictProblem, findConflict } from './two-holders.ts';
 import { unfitAddresses } from './unfit-addresses.ts';
 import { allocateVrids } from './vrid.ts';
@@ -263,7 +263,7 @@ function withoutNodeAddresses(
         : 'this address is left out, the others are served',
       remedy:
         'choose an address that no machine has; if a keepalived run by hand has put it up, stop that, or let the agent ' +
-        `look on: docker node update --label-add ${observeLabel}=yes ${nodeName(snapshot, node)}`,
+        `look on: docker node update --label-add ${observeLabel}=yes ${nodeArgument(snapshot, node)}`,
     });
   }
   const [first, ...rest] = group.addresses.filter((address) => !refused.has(address));
@@ -306,14 +306,17 @@ function unreachable(snapshot: Snapshot, group: Group, members: PlannedMember[],
         instead: confirmed.has(node)
           ? 'an operator has confirmed that it is off: nobody waits for it'
           : seen
-            ? 'it is taken to run its last assignment, so the others go on listing it as peer'
+            ? 'its keepalived may run on with the last assignment, so the others keep it on their lists'
             : 'it takes no part until its agent connects',
         remedy:
-          'bring the node back, see `docker service ps` for its agent, or remove its label; when it is off for certain ' +
-          'and something waits for it: swarm-vip confirm-down NODE',
+          `bring the node back, see docker service ps${agentServiceName(snapshot)}, or remove its label; ` +
+          `when it is off for certain and something waits for it: swarm-vip confirm-down ${nodeArgument(snapshot, node)}`,
       };
     });
 }
+
+const agentServiceName = ({ agentServices: [service] = [] }: Snapshot): string =>
+  service ? ` ${service.name}` : '';
 
 /** Why there is none, in Swarm's words. */
 function agentTaskWords({ agentTasks, agentServices }: Snapshot, node: NodeId): string {

@@ -115,10 +115,20 @@ export interface Snapshot {
   formerOperators?: string[];
 }
 
-/** "web-01 (k3v…)": how problems and status name a node; hostnames alone may repeat. */
-export function nodeName(snapshot: Snapshot, id: NodeId): string {
-  const node = snapshot.nodes.find((candidate) => candidate.id === id);
-  return node ? `${node.hostname} (${id})` : id;
+const isAlone = (nodes: readonly SwarmNode[], { id, hostname }: SwarmNode): boolean =>
+  nodes.every((other) => other.hostname !== hostname || other.id === id);
+
+/** How problems, status and logs name a node: "web-01", and "web-01 (k3v…)" where several nodes have that host name. */
+export function nodeName({ nodes }: Pick<Snapshot, 'nodes'>, id: NodeId): string {
+  const node = nodes.find((candidate) => candidate.id === id);
+  if (!node) return id;
+  return isAlone(nodes, node) ? node.hostname : `${node.hostname} (${id})`;
+}
+
+/** The same as a word of a command line, by which swarm-vip and Docker find the node. */
+export function nodeArgument({ nodes }: Pick<Snapshot, 'nodes'>, id: NodeId): string {
+  const node = nodes.find((candidate) => candidate.id === id);
+  return node && isAlone(nodes, node) ? node.hostname : id;
 }
 
 /** Addresses of all managers, for agents to connect to. */

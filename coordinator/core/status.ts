@@ -10,7 +10,7 @@ import type { Group } from './groups.ts';
 import type { ConfigInUse } from './groups-configs.ts';
 import { observedNote, observedObstacle, sentPriority } from './observed.ts';
 import type { Paused } from './paused.ts';
-import type { Plan, PlannedGroup, PlannedMember } from './plan.ts';
+import { maxActiveMembers, type Plan, type PlannedGroup, type PlannedMember } from './plan.ts';
 import type { TaskStaleness } from './service-tasks.ts';
 import { tasksStaleProblem } from './service-tasks.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -37,6 +37,8 @@ export interface MemberStatus extends NodeRef {
   eligible: boolean;
   /** Why not, in words; or what takes from its priority. */
   note: string | null;
+  /** Fit, but enough others rank higher: it takes part when one of those is gone for good. */
+  reserve: boolean;
   /** How its health checks stand. */
   checks: CheckResult[];
   /** The agent looks on only: what is shown is a keepalived run by hand. */
@@ -252,7 +254,9 @@ function preferredOf({ group, members }: PlannedGroup, ref: (node: NodeId) => No
 function groupVerdict(holders: number, members: readonly MemberStatus[]): Verdict {
   if (holders > 1) return 'TWO HOLDERS';
   if (holders === 0) return 'NO HOLDER';
-  return members.every(({ eligible, drain }) => eligible || drain !== null) ? 'OK' : 'DEGRADED';
+  return members.every(({ eligible, drain, reserve }) => eligible || reserve || drain !== null)
+    ? 'OK'
+    : 'DEGRADED';
 }
 
 const severity: readonly Verdict[] = ['OK', 'DEGRADED', 'NO HOLDER', 'TWO HOLDERS'];
@@ -272,12 +276,11 @@ function memberStatus(
   record: AgentRecord | undefined,
   ref: NodeRef,
 ): MemberStatus {
-  const { wantedPriority, priorityFrom, memberFrom, attachment, priority, drain, leads, observe } = member;
+  const { wantedPriority, priorityFrom, memberFrom, attachment, drain, leads, observe } = member;
   const running = runs(record, group);
   const seen = record?.report?.observed?.find((each) => each.group === group);
-  const obstacle = observe
-    ? observedObstacle(record, seen)
-    : memberNote(record, running, priority !== undefined, drain);
+  const obstacle = observe ? observedObstacle(record, seen) : memberNote(record, running, member);
+  const reserve = isReserve(member) && record?.connected === true && !drain;
   const checks = (record?.connected && running?.checks) || [];
   return {
     ...ref,
@@ -295,6 +298,7 @@ function memberStatus(
     },
     eligible: obstacle === null,
     note: obstacle ?? (observe ? observedNote(seen) : weightNote(checks)),
+    reserve,
     observed: observe,
     checks,
     leads,
@@ -302,16 +306,19 @@ function memberStatus(
   };
 }
 
+const isReserve = (member: PlannedMember): boolean =>
+  member.priority === undefined && member.attachment !== undefined && !member.observe;
+
 function memberNote(
   record: AgentRecord | undefined,
   running: RunningInstance | undefined,
-  takesPart: boolean,
-  drain: Drain | undefined,
+  member: PlannedMember,
 ): string | null {
-  if (drain) return drainNote(record, running, drain);
+  if (member.drain) return drainNote(record, running, member.drain);
   if (!record?.connected) return 'agent not connected';
-  if (!takesPart)
-    return record.report ? 'no interface for the address, or in reserve' : 'agent has not reported yet';
+  if (isReserve(member)) return `in reserve: ${maxActiveMembers} members that rank higher take part`;
+  if (member.priority === undefined)
+    return record.report ? 'no interface for the address' : 'agent has not reported yet';
   if (!running) return 'assignment not applied yet';
   if (running.pause?.reason === 'check') return running.pause.detail;
   if (running.pause) return `paused: ${running.pause.detail}`;

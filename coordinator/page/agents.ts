@@ -1,21 +1,13 @@
-// The tables of agents and of drained nodes.
-import type { Overview, OverviewAgent, OverviewDrain } from '../core/overview.ts';
-import { age, clockText } from './ages.ts';
-import { byId, drawEach, el, fillRow, headingsOf, setText } from './dom.ts';
+// The table of agents.
+import type { Overview, OverviewAgent } from '../core/overview.ts';
+import { age } from './ages.ts';
+import { byId, drawEach, el, fillRow, headingsOf } from './dom.ts';
 
 const agentRows = byId('agents-rows', HTMLTableSectionElement);
 const agentHeadings = headingsOf(agentRows);
-const drainRows = byId('drains-rows', HTMLTableSectionElement);
-const drainHeadings = headingsOf(drainRows);
-const noDrains = byId('drains-none', HTMLParagraphElement);
 
-export function drawAgents({ agents, drains }: Overview): void {
+export function drawAgents({ agents }: Overview): void {
   drawEach(agentRows, agents, ({ node }) => node, 'tr', drawAgent);
-  drawEach(drainRows, drains, ({ node }) => node, 'tr', drawDrain);
-  const table = drainRows.closest('table');
-  if (table) table.hidden = drains.length === 0;
-  noDrains.hidden = drains.length > 0;
-  setText(byId('drains-count', HTMLSpanElement), drains.length === 0 ? '' : `(${drains.length})`);
 }
 
 function drawAgent(row: HTMLElement, agent: OverviewAgent): void {
@@ -33,15 +25,5 @@ function drawAgent(row: HTMLElement, agent: OverviewAgent): void {
     [keepalived ? `${keepalived.phase}${restarts}` : 'not reported'],
     [version, el('small', '', `keepalived ${keepalivedVersion}`)],
     [generation ? `${generation.epoch}.${generation.counter}` : 'none'],
-  ]);
-}
-
-function drawDrain(row: HTMLElement, { hostname, groups, reason, until, holds }: OverviewDrain): void {
-  const still = holds.length === 0 ? [] : [el('small', '', `still holds ${holds.join(', ')}`)];
-  fillRow(row, drainHeadings, [
-    [el('b', '', hostname)],
-    [groups.join(', '), ...still],
-    [reason === '' ? 'no reason given' : reason],
-    [until === null ? `until swarm-vip undrain ${hostname}` : clockText(Date.parse(until))],
   ]);
 }

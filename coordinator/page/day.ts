@@ -1,7 +1,8 @@
 // The last day of each group: a strip of who held it, and the same in words below it, for those who do not see strips.
 import type { Stretch } from '../core/holdings.ts';
 import type { Overview, OverviewGroup } from '../core/overview.ts';
-import { clockText, moment, nowMs } from './ages.ts';
+import { moment } from './ages.ts';
+import { clockText, nowMs } from './clock.ts';
 import { byId, drawEach, el, setText } from './dom.ts';
 import { moveText } from './groups.ts';
 

@@ -1,6 +1,7 @@
 // Nodes × groups. Large Swarms make thousands of cells: each is touched only when its own member changes.
 import type { Overview, OverviewAgent, OverviewMember } from '../core/overview.ts';
 import { age } from './ages.ts';
+import { localTimes } from './clock.ts';
 import { byId, drawEach, el, setText } from './dom.ts';
 
 interface Row {
@@ -80,7 +81,8 @@ function drawRow(row: HTMLElement, { name, seenMs, cells }: Row): void {
 }
 
 const texts = new WeakMap<Element, string>();
-const isOut = ({ eligible, drained, note }: Cell): boolean => (drained ? false : !eligible || note !== null);
+const isOut = ({ eligible, drained, reserve, note }: Cell): boolean =>
+  drained || reserve ? false : !eligible || note !== null;
 
 function drawCell(cell: HTMLElement, member: Cell | null): void {
   if (!member) {
@@ -103,23 +105,26 @@ function drawCell(cell: HTMLElement, member: Cell | null): void {
       leads ? ' · leads by switchover' : '',
     ),
   );
-  if (note !== null) cell.append(el('small', drained ? 'note drained' : 'note', note));
+  if (note !== null)
+    cell.append(el('small', 'note', localTimes(drained ? note.replace(/^drained: /, '') : note)));
 }
 
 /** What its colour and mark say besides the state. */
-function fitness({ state, eligible, drained, contested }: Cell): string {
+function fitness({ state, eligible, drained, reserve, contested }: Cell): string {
   if (contested) return ' two';
   if (state === 'MASTER' || state === 'UNKNOWN') return '';
   if (drained) return ' drained';
+  if (reserve) return ' reserve';
   return eligible ? '' : ' out';
 }
 
 /** VRRP's own word; where that is not the whole truth, what it comes to. */
-function stateText({ state, eligible, drained, held, contested }: Cell): string {
+function stateText({ state, eligible, drained, reserve, held, contested }: Cell): string {
   if (state === 'UNKNOWN') return held ? 'UNKNOWN, last known to hold' : 'UNKNOWN';
   if (contested) return `${state}, and not alone`;
-  if (state === 'NONE') return 'NOT RUNNING';
   if (drained && state !== 'MASTER') return 'DRAINED';
+  if (reserve && state !== 'MASTER') return 'IN RESERVE';
+  if (state === 'NONE') return 'NOT RUNNING';
   return state === 'BACKUP' && !eligible ? 'BACKUP, HELD' : state;
 }
 

@@ -2,7 +2,7 @@
 import type { Overview, OverviewGroup } from '../core/overview.ts';
 import { age } from './ages.ts';
 import { byId, drawEach, el, fillRow, headingsOf } from './dom.ts';
-import { plain } from './headline.ts';
+import { plain, spares } from './headline.ts';
 
 const rows = byId('groups-rows', HTMLTableSectionElement);
 const headings = headingsOf(rows);
@@ -15,6 +15,7 @@ export function drawGroups({ groups }: Overview): void {
 function drawGroup(row: HTMLElement, group: OverviewGroup): void {
   const { name, verdict, addresses, vrid, holders, runnerUp, eligible, members, lastSwitch } = group;
   row.className = `verdict ${verdict.toLowerCase().replace(' ', '-')}`;
+  const spare = spares(group);
   const seconds = (group.failoverBoundMs / 1000).toFixed(2);
   // A promise that nobody could keep at present is none.
   const bound = `VRID ${vrid}${runnerUp === null ? '' : `, failover within ${seconds} s`}`;
@@ -24,7 +25,10 @@ function drawGroup(row: HTMLElement, group: OverviewGroup): void {
     addresses.map((address) => el('span', 'line address', plain(address))),
     holders.length === 0 ? nobodyLines(group) : holders.map(holderLine),
     [runnerUp ?? el('b', 'nobody', 'nobody')],
-    [`${eligible} of ${members.length}`],
+    [
+      `${eligible} of ${members.length - spare}`,
+      ...(spare === 0 ? [] : [el('small', '', `${spare} in reserve`)]),
+    ],
     lastSwitch
       ? [
           el('span', 'line', age(lastSwitch.atMs), ' ago: ', moveText(lastSwitch)),

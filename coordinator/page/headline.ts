@@ -1,5 +1,6 @@
 // The overview → the one word and the one sentence that are read across the room. Pure.
 import type { Overview, OverviewGroup } from '../core/overview.ts';
+import { clockText } from './clock.ts';
 
 export interface Headline {
   word: string;
@@ -29,24 +30,37 @@ export function headline(overview: Overview | undefined, contact: Contact): Head
   return overview ? ofOverview(overview) : headline(undefined, 'lost');
 }
 
-function ofOverview({ verdict, groups, problems }: Overview): Headline {
+function ofOverview({ verdict, groups, problems, pause }: Overview): Headline {
   if (groups.length === 0)
     return { word: 'NO GROUPS', tone: 'unknown', sentence: `No group is defined.${problemsText(problems)}` };
   switch (verdict) {
     case 'TWO HOLDERS':
     case 'NO HOLDER':
-      return { word: verdict, tone: 'bad', sentence: `${brokenText(groups)}.` };
+      return { word: verdict, tone: 'bad', sentence: `${brokenText(groups)}.${pausedText(pause)}` };
     case 'DEGRADED':
-      return { word: verdict, tone: 'warn', sentence: degradedText(groups, problems) };
+      return {
+        word: verdict,
+        tone: 'warn',
+        sentence: `${degradedText(groups, problems)}${pausedText(pause)}`,
+      };
     case 'OK':
-      return { word: 'OK', tone: 'good', sentence: okText(groups) };
+      return { word: 'OK', tone: 'good', sentence: `${okText(groups)}${pausedText(pause)}` };
   }
+}
+
+function pausedText(pause: Overview['pause']): string {
+  if (!pause) return '';
+  const why = pause.reason === '' ? '' : ` (${pause.reason})`;
+  return ` Paused until ${clockText(Date.parse(pause.until))}${why}: labels and files change nothing.`;
 }
 
 const mostNamed = 3;
 
 /** Virtual addresses are all /32 or /128: saying so with each hides what matters. */
 export const plain = (address: string): string => address.replace(/\/(32|128)$/, '');
+
+/** Members that are not needed. */
+export const spares = ({ members }: OverviewGroup): number => members.filter(({ reserve }) => reserve).length;
 
 /** "a, b, c and 4 more" */
 export function named(names: readonly string[]): string {
@@ -78,7 +92,7 @@ function degradedText(groups: readonly OverviewGroup[], problems: Overview['prob
   const thin = groups.filter((group) => group.verdict !== 'OK' && group.runnerUp !== null);
   const fit =
     thin.length > 0 &&
-    ` ${named(thin.map(({ name, eligible, members }) => `${name} has ${eligible} of ${members.length} members fit to hold`))}.`;
+    ` ${named(thin.map((group) => `${group.name} has ${group.eligible} of ${group.members.length - spares(group)} members fit to hold`))}.`;
   return `Every address is held by exactly one node.${aloneText(groups)}${fit || ''}${problemsText(problems)}`;
 }
 
@@ -96,8 +110,10 @@ function aloneText(groups: readonly OverviewGroup[]): string {
   return alone.length === 0 ? '' : ` Nobody could take over ${named(alone.map(({ name }) => name))}.`;
 }
 
+/** Counted as they are listed: what several groups complain of in the same words is one. */
 function problemsText(problems: Overview['problems']): string {
-  const errors = problems.filter(({ severity }) => severity === 'error').length;
+  const found = problems.filter(({ severity }) => severity === 'error');
+  const errors = new Set(found.map(({ where, message, value }) => [where, message, value].join('\n'))).size;
   if (errors === 0) return '';
   return errors === 1 ? ' 1 error is listed below.' : ` ${errors} errors are listed below.`;
 }

@@ -1,13 +1,15 @@
 // The status page: draws each new overview, keeps ages growing, and says so when the coordinator does not answer.
 import type { Overview } from '../core/overview.ts';
 import { drawAgents } from './agents.ts';
-import { ageText, refreshAges, setClock } from './ages.ts';
+import { refreshAges } from './ages.ts';
+import { ageText, setClock } from './clock.ts';
 import { drawDay, refreshDay } from './day.ts';
 import { byId, setText } from './dom.ts';
 import { startFeed } from './feed.ts';
 import { drawGrid } from './grid.ts';
 import { drawGroups } from './groups.ts';
 import { type Contact, headline } from './headline.ts';
+import { drawMaintenance } from './maintenance.ts';
 import { drawTroubles } from './trouble.ts';
 
 /** The stream beats every 5 s and polls come every 2 s: after this, nothing on the page is to be believed. */
@@ -17,6 +19,7 @@ const banner = byId('banner', HTMLElement);
 const verdict = byId('verdict', HTMLHeadingElement);
 const sentence = byId('sentence', HTMLParagraphElement);
 const source = byId('source', HTMLParagraphElement);
+const about = byId('about', HTMLParagraphElement);
 
 let overview: Overview | undefined;
 let starting = false;
@@ -53,7 +56,9 @@ function draw(next: Overview): void {
   drawGroups(next);
   drawGrid(next);
   drawDay(next);
+  drawMaintenance(next);
   drawAgents(next);
+  setText(about, aboutText(next));
 }
 
 function drawBanner(): void {
@@ -84,4 +89,10 @@ function sourceText(silentMs: number | undefined): string {
     silentMs === undefined ? '' : `No answer for ${ageText(silentMs)}.`,
   ];
   return parts.filter((part) => part !== '').join(' ');
+}
+
+function aboutText({ coordinator, config }: Overview): string {
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  const groups = config === null ? 'no groups.yaml' : `groups.yaml is the Docker config ${config}`;
+  return `Times are in your time zone, ${timeZone}. swarm-vip ${coordinator.version}; ${groups}.`;
 }

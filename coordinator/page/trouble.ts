@@ -1,6 +1,7 @@
 // The overview → everything that is wrong, worst first, each with what can be done about it. The list is pure, drawing
 // it is not.
 import type { Overview, OverviewGroup } from '../core/overview.ts';
+import { localTimes } from './clock.ts';
 import { byId, drawEach, el, setText } from './dom.ts';
 import { named, plain } from './headline.ts';
 
@@ -10,6 +11,8 @@ export interface Trouble {
   /** What the software does meanwhile. */
   instead?: string;
   remedy?: string;
+  /** Which group complains, where several may in the same words. */
+  group?: string | undefined;
 }
 
 /** A list that nobody reads to its end helps nobody. */
@@ -20,11 +23,12 @@ export function troubles(overview: Overview): Trouble[] {
   const told = (severity: 'error' | 'warning', level: Trouble['level']) =>
     problems
       .filter((problem) => problem.severity === severity)
-      .map(({ where, message, value, instead, remedy }) => ({
+      // A pause is no trouble: the banner and the table of maintenance tell it.
+      .filter(({ code }) => code !== 'paused')
+      .map(({ where, message, value, instead, remedy, group }) => ({
         level,
         what: `${where}: ${message}${value === undefined ? '' : ` (found “${value}”)`}`,
-        instead,
-        remedy,
+        ...{ instead, remedy, group },
       }));
   return counted([
     ...groups.flatMap(broken),
@@ -37,15 +41,19 @@ export function troubles(overview: Overview): Trouble[] {
 
 /** What several groups complain of in the same words is read once. */
 function counted(all: readonly Trouble[]): Trouble[] {
-  const times = new Map<string, { trouble: Trouble; count: number }>();
+  const same = new Map<string, Trouble[]>();
   for (const trouble of all) {
-    const known = times.get(trouble.what);
-    if (known) known.count += 1;
-    else times.set(trouble.what, { trouble, count: 1 });
+    const known = same.get(trouble.what);
+    if (known) known.push(trouble);
+    else same.set(trouble.what, [trouble]);
   }
-  return [...times.values()].map(({ trouble, count }) =>
-    count === 1 ? trouble : { ...trouble, what: `${trouble.what} (${count} times)` },
-  );
+  return [...same.values()].flatMap((each) => {
+    const [first] = each;
+    if (!first || each.length === 1) return each;
+    const groups = [...new Set(each.flatMap(({ group }) => group ?? []))];
+    const whose = groups.length > 1 ? `concerns ${named(groups)}` : `${each.length} times`;
+    return [{ ...first, what: `${first.what} (${whose})` }];
+  });
 }
 
 function broken({ name, addresses, holders, members }: OverviewGroup): Trouble[] {
@@ -58,7 +66,7 @@ function broken({ name, addresses, holders, members }: OverviewGroup): Trouble[]
     const remedy =
       members.length === 0
         ? 'make nodes members of the group'
-        : 'make one member fit to hold: why none is stands below';
+        : 'mend one member: what keeps each from holding stands below';
     return [{ level: 'NO HOLDER', what, remedy }];
   }
   return [];
@@ -69,9 +77,15 @@ function unfit({ groups, problems }: Overview): Trouble[] {
   const missed = new Set(problems.filter(({ code }) => code === 'agent-unreachable').map(({ node }) => node));
   const lines = new Map<string, { hostname: string; note: string; groups: string[]; fit: boolean }>();
   for (const { name, members } of groups) {
-    for (const { node, hostname, state, eligible, drained, observed, note } of members) {
+    for (const { node, hostname, state, eligible, drained, observed, reserve, note } of members) {
       // That nobody hears the node is a problem of its own, with a remedy.
-      if (note === null || drained || (observed && eligible) || (state === 'UNKNOWN' && missed.has(node)))
+      if (
+        note === null ||
+        drained ||
+        reserve ||
+        (observed && eligible) ||
+        (state === 'UNKNOWN' && missed.has(node))
+      )
         continue;
       const key = `${node} ${note} ${eligible}`;
       const line = lines.get(key) ?? { hostname, note, groups: [], fit: eligible };
@@ -116,7 +130,8 @@ export function drawTroubles(overview: Overview): void {
 
 function drawTrouble(item: HTMLElement, { level, what, instead, remedy }: Trouble): void {
   item.className = `trouble ${level.toLowerCase().replace(' ', '-')}`;
-  item.replaceChildren(el('b', 'level', level), el('span', 'what', what));
-  if (remedy !== undefined) item.append(el('span', 'remedy', el('b', '', 'Do: '), remedy));
-  if (instead !== undefined) item.append(el('span', 'instead', el('b', '', 'Meanwhile: '), instead));
+  item.replaceChildren(el('b', 'level', level), el('span', 'what', localTimes(what)));
+  if (remedy !== undefined) item.append(el('span', 'remedy', el('b', '', 'Do: '), localTimes(remedy)));
+  if (instead !== undefined)
+    item.append(el('span', 'instead', el('b', '', 'Meanwhile: '), localTimes(instead)));
 }

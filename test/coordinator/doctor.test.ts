@@ -169,7 +169,7 @@ describe('swarm-vip doctor', () => {
     };
     matches(
       bad({ 2: { problems: [problem] } }),
-      /^error nodes: node host2 \(.*\): listening: no NET_RAW$/,
+      /^error nodes: node host2: listening: no NET_RAW$/,
       /^error problems: status names 1 errors/,
     );
   });

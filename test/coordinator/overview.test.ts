@@ -195,7 +195,7 @@ describe('the overview', () => {
     assert.deepEqual(document.drains, [
       {
         ...{ node: id(1), hostname: 'host1', groups: ['web'], reason: 'new disk' },
-        ...{ until: '2030-01-01T00:00:00.000Z', holds: ['web'] },
+        ...{ until: '2030-01-01T00:00:00.000Z', window: false, holds: ['web'] },
       },
     ]);
   });

@@ -157,7 +157,7 @@ describe('the status page on a real Swarm', { timeout: 10 * 60_000 }, () => {
     const reason = '<img src=x onerror=alert(1)> new disk';
     const { code, stderr } = await cli(lab, ['drain', '--yes', 'node3', '--reason', reason, '--for', '2h']);
     assert.equal(code, 0, stderr);
-    const row = standby.page.locator('#drains-rows tr');
+    const row = standby.page.locator('#maintenance-rows tr');
     await row.waitFor();
     assert.match(await row.innerText(), /node3[\s\S]*main[\s\S]*<img src=x onerror=alert\(1\)> new disk/);
     assert.equal(await standby.page.locator('main img').count(), 0);

@@ -14,6 +14,7 @@ const group = (name: string, holders: number[], more: Partial<OverviewGroup> = {
 });
 const overview = (verdict: Overview['verdict'], groups: OverviewGroup[]): Overview => ({
   ...{ apiVersion: 'swarm-vip/v1', kind: 'Overview', verdict, groups, agents: [], drains: [], problems: [] },
+  ...{ pause: null, windows: [] },
   coordinator: { hostname: 'host1', version: '1', role: 'active', active: 'host1' },
   ...{ swarmError: null, config: null },
 });
@@ -47,6 +48,35 @@ describe('the headline', () => {
     assert.equal(
       said(overview('TWO HOLDERS', groups)),
       'TWO HOLDERS (bad): web is held by host1 AND host2. Nobody holds db (10.0.0.100).',
+    );
+  });
+
+  it('says of every state that the plan is paused: then labels help nobody', () => {
+    const pause = { reason: 'raft', until: '2030-01-01T12:00:00.000Z', waiting: [] };
+    for (const document of [
+      overview('OK', [group('web', [1])]),
+      overview('DEGRADED', [group('web', [1])]),
+      overview('NO HOLDER', [group('web', [])]),
+    ])
+      assert.match(
+        said({ ...document, pause }),
+        / Paused until 1 Jan .* \(raft\): labels and files change nothing\.$/,
+      );
+  });
+
+  it('counts errors as they are listed, and members without those in reserve', () => {
+    const problem = {
+      code: 'agent-unreachable',
+      severity: 'error',
+      where: 'node host3',
+      message: 'gone',
+    } as const;
+    const members = [{ reserve: false }, { reserve: false }, { reserve: true }] as OverviewGroup['members'];
+    const thin = group('web', [1], { verdict: 'DEGRADED', eligible: 1, members });
+    const problems = ['web', 'db'].map((name) => ({ ...problem, group: name, instead: 'i', remedy: 'r' }));
+    assert.match(
+      said({ ...overview('DEGRADED', [thin]), problems }),
+      / web has 1 of 2 members fit to hold\. 1 error is listed below\.$/,
     );
   });
 

@@ -34,6 +34,7 @@ describe('the status page', { timeout: 120_000 }, () => {
           labels: {
             ...each.labels,
             ...(k === 2 ? { 'swarm-vip.drain': hostile.replaceAll(';', ',') } : {}),
+            ...(k === 4 ? { 'swarm-vip.window': `0 3 1 1 *;2h;${hostile.replaceAll(';', ',')}` } : {}),
             ...(k === 3 ? { 'swarm-vip.priority': hostile } : {}),
           },
         })),
@@ -62,12 +63,79 @@ describe('the status page', { timeout: 120_000 }, () => {
     const watched = await browser.open(swarm.url);
     const page = await drawn(watched);
     const text = await page.locator('main').innerText();
-    for (const place of ['#grid-rows', '#drains-rows', '#wrong-list'])
+    for (const place of ['#grid-rows', '#maintenance-rows', '#wrong-list'])
       assert.ok((await page.locator(place).innerText()).includes('<script>alert(2)</script>'), place);
     assert.ok(text.includes('onerror=alert(1)'));
     assert.equal(await page.locator('main :is(img, script)').count(), 0);
     assert.deepEqual(watched.complaints, []);
     await watched.close();
+  });
+
+  it('tells what operators have asked for, and every moment in the zone of its reader', async () => {
+    const untilMs = Date.now() + 3_600_000;
+    const until = new Date(untilMs).toISOString();
+    const busy = await pageSwarm({
+      ...{ nodes: 3, groups: 2, pageDirectory: built },
+      change: (plain) => ({
+        ...plain,
+        nodes: plain.nodes.map((each, k) => ({
+          ...each,
+          labels: {
+            ...each.labels,
+            ...(k === 0 ? { 'swarm-vip.pause': `raft;until=${until}` } : {}),
+            ...(k === 1 ? { 'swarm-vip.drain': `disk;until=${until}` } : {}),
+            ...(k === 2 ? { 'swarm-vip.window': '0 3 1 1 *;2h;patches' } : {}),
+          },
+        })),
+      }),
+    });
+    try {
+      await busy.settle();
+      const timezoneId = 'Asia/Tokyo';
+      const watched = await browser.open(busy.url, { timezoneId });
+      const page = await drawn(watched);
+      const clock = new Date(untilMs).toLocaleTimeString('en-GB', { timeZone: timezoneId });
+      const rows = await page.locator('#maintenance-rows tr').allInnerTexts();
+      assert.equal(rows.length, 3, rows.join('\n'));
+      for (const [at, words] of [
+        [0, /Paused[\s\S]*all nodes[\s\S]*raft/],
+        [1, /Drained[\s\S]*host2[\s\S]*group-1, group-2[\s\S]*disk/],
+        [2, /Window, to come[\s\S]*host3[\s\S]*patches[\s\S]*1 Jan 12:00:00 to 1 Jan 14:00:00/],
+      ] as const)
+        assert.match(rows[at] ?? '', words);
+      for (const at of [0, 1]) assert.ok(rows[at]?.includes(clock), `${rows[at]} without ${clock}`);
+      assert.ok((await page.locator('#sentence').innerText()).includes(`Paused until`));
+      assert.ok((await page.locator('#grid-rows').innerText()).includes(clock));
+      assert.match(await page.locator('#about').innerText(), /Asia\/Tokyo/);
+      assert.doesNotMatch(await page.locator('body').innerText(), /\d{4}-\d\d-\d\dT/);
+      await watched.close();
+    } finally {
+      await busy.close();
+    }
+  });
+
+  it('lists what all groups complain of once, and calls nobody in reserve out', async () => {
+    const large = await pageSwarm({ nodes: 19, groups: 2, pageDirectory: built });
+    try {
+      await large.settle();
+      const watched = await browser.open(large.url);
+      const page = await drawn(watched);
+      assert.equal(await page.locator('#verdict').innerText(), 'OK');
+      assert.equal(await page.locator('#grid td.reserve').count(), 6);
+      assert.match(await page.locator('#groups-rows').innerText(), /16 of 16[\s\S]*3 in reserve/);
+      large.coordinator.gone(id(1));
+      await page.locator('#verdict', { hasText: 'DEGRADED' }).waitFor();
+      const wrong = await page.locator('#wrong-list li').allInnerTexts();
+      assert.equal(wrong.length, 1, wrong.join('\n'));
+      assert.match(
+        wrong[0] ?? '',
+        /node host1: [\s\S]*\(concerns group-1, group-2\)[\s\S]*confirm-down host1/,
+      );
+      assert.match(await page.locator('#sentence').innerText(), /1 error is listed below/);
+      await watched.close();
+    } finally {
+      await large.close();
+    }
   });
 
   it('cannot be made to run or load anything else: its policy refuses it', async () => {
