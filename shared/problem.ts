@@ -22,11 +22,15 @@ export const Problem = v.object({
 });
 export type Problem = v.InferOutput<typeof Problem>;
 
-/** One line for logs and tables. */
-export function problemText(problem: Problem): string {
-  const value = problem.value === undefined ? '' : ` (found "${problem.value}")`;
-  return `${problem.where}: ${problem.message}${value}. Instead: ${problem.instead}. Remedy: ${problem.remedy}.`;
+/** What is wrong, and what comes of it; the remedy stands elsewhere. */
+export function problemWords({ where, message, value, instead }: Problem): string {
+  const found = value === undefined ? '' : ` (found "${value}")`;
+  return `${where}: ${message}${found}. Instead: ${instead}`;
 }
+
+/** One line for logs and tables. */
+export const problemText = (problem: Problem): string =>
+  `${problemWords(problem)}. Remedy: ${problem.remedy}.`;
 
 /** Identity of a problem: the same problem seen twice is one. */
 export function problemKey(problem: Problem): string {

@@ -1,4 +1,5 @@
 // A notice → what each kind of receiver takes: our own JSON, an alert of Alertmanager's API v2, a line of chat, a mail.
+import { spanText } from './duration.ts';
 import type { Notice } from './notices.ts';
 import type { NoticeKind, Receiver } from './notifications.ts';
 
@@ -61,29 +62,66 @@ const escaped = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
 export const chatBody = (notices: readonly Notice[]): string =>
-  JSON.stringify({ text: notices.map((each) => escaped(`${signOf(each)} ${title(each)}`)).join('\n') });
+  JSON.stringify({ text: told(notices).flatMap(chatLines).map(escaped).join('\n') });
 
-const signOf = ({ phase, severity }: Notice): string => (phase === 'ended' ? '🟢' : signs[severity]);
+/** A notice, or several with the same words. */
+interface Told {
+  notice: Notice;
+  /** One line, also as the subject of a mail. The word comes first: not everybody sees the colour of a sign. */
+  title: string;
+  groups: string[];
+}
 
-/** One line, also as the subject of a mail. */
-export const title = ({ phase, summary }: Notice): string =>
-  phase === 'ended' ? `over: ${summary}` : summary;
+/** What concerns many groups in the same words is read once. */
+function told(notices: readonly Notice[]): Told[] {
+  const same = new Map<string, Notice[]>();
+  for (const notice of notices) {
+    const title = titleOf(notice);
+    same.set(title, [...(same.get(title) ?? []), notice]);
+  }
+  return [...same].flatMap(([title, each]) => {
+    const groups = [...new Set(each.flatMap(({ group }) => group ?? []))];
+    const whose = groups.length > 1 ? ` (concerns ${groups.join(', ')})` : '';
+    const [notice] = each;
+    return notice ? [{ notice, title: `${title}${whose}`, groups }] : [];
+  });
+}
 
+const titleOf = ({ phase, severity, summary, atMs, sinceMs }: Notice): string =>
+  phase === 'ended'
+    ? `OVER after ${spanText(atMs - sinceMs)}: ${summary}`
+    : `${severity.toUpperCase()}: ${summary}`;
+
+const chatLines = ({ notice, title }: Told): string[] => {
+  const { phase, severity, remedy } = notice;
+  const line = `${phase === 'ended' ? '🟢' : signs[severity]} ${title}`;
+  return remedy === null || phase === 'ended' ? [line] : [line, `Do: ${remedy}`];
+};
+
+const bySeverity = ['critical', 'error', 'warning', 'info'] as const;
+const rank = ({ notice: { phase, severity } }: Told): number =>
+  phase === 'ended' ? bySeverity.length : bySeverity.indexOf(severity);
+
+/** The worst gives the subject; the text tells all in the order in which they happened. */
 export function mailOf(notices: readonly Notice[]): { subject: string; text: string } {
-  const [first] = notices;
-  const more = notices.length > 1 ? ` (and ${notices.length - 1} more)` : '';
-  const subject = first ? `[swarm-vip] ${first.severity}: ${title(first).slice(0, 150)}${more}` : '';
-  const parts = notices.map((each) =>
+  const all = told(notices);
+  const [worst] = [...all].sort((a, b) => rank(a) - rank(b));
+  const more = all.length > 1 ? ` (and ${all.length - 1} more)` : '';
+  const subject = worst ? `[swarm-vip] ${worst.title.slice(0, 150)}${more}` : '';
+  const parts = all.map(({ notice: { kind, phase, atMs, sinceMs, node, remedy, id }, title, groups }) =>
     [
-      title(each),
+      title,
       '',
-      `event    ${each.kind}, ${each.phase}, ${each.severity}`,
-      `time     ${iso(each.atMs)}${each.phase === 'ended' ? `, since ${iso(each.sinceMs)}` : ''}`,
-      ...(each.group === null ? [] : [`group    ${each.group}`]),
-      ...(each.node === null ? [] : [`node     ${each.node}`]),
-      ...(each.remedy === null ? [] : [`remedy   ${each.remedy}`]),
-      `id       ${each.id}`,
+      `event    ${kind}, ${phase}`,
+      `time     ${clock(atMs)}${phase === 'ended' ? `, began ${clock(sinceMs)}` : ''}`,
+      ...(groups.length === 0 ? [] : [`group    ${groups.join(', ')}`]),
+      ...(node === null ? [] : [`node     ${node}`]),
+      ...(remedy === null || phase === 'ended' ? [] : [`remedy   ${remedy}`]),
+      `id       ${id}`,
     ].join('\n'),
   );
   return { subject, text: `${parts.join('\n\n')}\n` };
 }
+
+/** "2026-01-02 03:04:05 UTC" */
+const clock = (ms: number): string => `${iso(ms).slice(0, 19).replace('T', ' ')} UTC`;

@@ -5,10 +5,11 @@
 // A state that passes within seconds (an agent that is updated, a coordinator that has just begun to hear agents) is
 // nothing to wake anybody for. A take-over is told when its former holder had time to say why.
 import type { Problem } from '../../shared/problem.ts';
-import { problemKey, problemText } from '../../shared/problem.ts';
+import { problemKey, problemWords } from '../../shared/problem.ts';
 import { fnv1a } from './hash.ts';
 import type { Switch } from './history.ts';
 import type { NoticeKind } from './notifications.ts';
+import { plain } from './plain-address.ts';
 import type { Status } from './status.ts';
 
 export type NoticeSeverity = 'critical' | 'error' | 'warning' | 'info';
@@ -33,7 +34,10 @@ export interface Notice {
   remedy: string | null;
 }
 
-type Condition = Pick<Notice, 'key' | 'kind' | 'severity' | 'group' | 'node' | 'summary' | 'remedy'>;
+type Condition = Pick<Notice, 'key' | 'kind' | 'severity' | 'group' | 'node' | 'summary' | 'remedy'> & {
+  /** The summary of its end: causes that are gone would read as if they stood. */
+  over: string;
+};
 
 interface Open {
   condition: Condition;
@@ -132,13 +136,13 @@ export function noticeOf({ group, atMs, from, to, reason, cause }: Switch): Noti
  * condition begins again, and is told, after `endedMs` at the earliest, so that never has the id of before.
  */
 function conditionNotice(
-  condition: Condition,
+  { over, ...condition }: Condition,
   phase: 'began' | 'ended',
   atMs: number,
   sinceMs: number,
 ): Notice {
   const id = `${condition.kind}-${hash(condition.key)}-${phase}-${Math.floor(atMs / endedMs)}`;
-  return { ...condition, id, phase, atMs, sinceMs };
+  return { ...condition, ...(phase === 'ended' ? { summary: over } : {}), id, phase, atMs, sinceMs };
 }
 
 export const hash = (text: string): string => fnv1a(text).toString(36);
@@ -148,22 +152,28 @@ const toldOtherwise = new Set(['two-holders', 'agent-unreachable']);
 
 function conditionsOf({ groups, agents, problems }: Status): Condition[] {
   const found: Condition[] = [];
-  for (const { name, verdict, holders, members } of groups) {
+  for (const { name, verdict, addresses, holders, members } of groups) {
+    // Whoever is woken may know the address and not the group.
+    const what = `${name} (${addresses.map(plain).join(', ')})`;
     const cause = problems.find(({ code, group }) => code === 'two-holders' && group === name);
     if (verdict === 'NO HOLDER') {
       const notes = members.map(({ hostname, note }) => `${hostname}: ${note ?? 'ready'}`);
       found.push({
         ...{ key: `no-holder ${name}`, kind: 'no-holder', severity: 'critical', group: name, node: null },
-        summary: `nobody holds ${name}${notes.length > 0 ? `; ${notes.join('; ')}` : ''}`,
-        remedy: 'swarm-vip status names what keeps each member from holding',
+        summary: `nobody holds ${what}${notes.length > 0 ? `; ${notes.join('; ')}` : ''}`,
+        remedy:
+          notes.length > 0
+            ? 'mend what keeps one of the members from holding; swarm-vip status shows them all'
+            : 'make nodes members of the group: it has none',
+        over: `nobody held ${what}`,
       });
     }
     if (verdict === 'TWO HOLDERS') {
       found.push({
         ...{ key: `two-holders ${name}`, kind: 'two-holders', severity: 'critical', group: name, node: null },
-        summary:
-          cause?.message ?? `${holders.map(({ hostname }) => hostname).join(' and ')} hold ${name} at once`,
+        summary: `two holders of ${what}: ${cause?.message ?? `${holders.map(({ hostname }) => hostname).join(' and ')} hold at once`}`,
         remedy: cause?.remedy ?? 'let IP protocol 112 (VRRP) pass between the members',
+        over: `two nodes held ${what}`,
       });
     }
     for (const { node, hostname, drain } of members) {
@@ -173,6 +183,7 @@ function conditionsOf({ groups, agents, problems }: Status): Condition[] {
       found.push({
         ...{ key: `drained ${name} ${node}`, kind: 'drained', severity: 'info', group: name, node: hostname },
         summary: `${hostname} is drained${why}${until}: ${name} goes elsewhere`,
+        over: `${hostname} was drained${why}: it may hold ${name} again`,
         remedy: null,
       });
     }
@@ -184,6 +195,7 @@ function conditionsOf({ groups, agents, problems }: Status): Condition[] {
     found.push({
       ...{ key: `agent-gone ${node}`, kind: 'agent-gone', severity: 'warning', group: null, node: hostname },
       summary: `the agent of ${hostname} is out of contact; its keepalived may go on by itself`,
+      over: `the agent of ${hostname} was out of contact`,
       remedy:
         problems.find((each) => each.code === 'agent-unreachable' && each.node === node)?.remedy ?? null,
     });
@@ -197,8 +209,9 @@ function conditionsOf({ groups, agents, problems }: Status): Condition[] {
 
 function ofProblem(problem: Problem, node: string | undefined): Condition {
   const { severity, group, remedy } = problem;
+  const summary = problemWords(problem);
   return {
     ...{ key: `problem ${problemKey(problem)}`, kind: 'problem', severity, remedy },
-    ...{ group: group ?? null, node: node ?? null, summary: problemText(problem) },
+    ...{ group: group ?? null, node: node ?? null, summary, over: summary },
   };
 }

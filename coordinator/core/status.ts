@@ -37,7 +37,7 @@ export interface MemberStatus extends NodeRef {
   eligible: boolean;
   /** Why not, in words; or what takes from its priority. */
   note: string | null;
-  /** Fit, but enough others rank higher: it takes part when one of those is gone for good. */
+  /** Enough others rank higher: it takes part when one of those is a member no more. */
   reserve: boolean;
   /** How its health checks stand. */
   checks: CheckResult[];
@@ -280,7 +280,7 @@ function memberStatus(
   const running = runs(record, group);
   const seen = record?.report?.observed?.find((each) => each.group === group);
   const obstacle = observe ? observedObstacle(record, seen) : memberNote(record, running, member);
-  const reserve = isReserve(member) && record?.connected === true && !drain;
+  const reserve = isReserve(member) && !drain;
   const checks = (record?.connected && running?.checks) || [];
   return {
     ...ref,

@@ -1,14 +1,19 @@
 // The table of agents.
 import type { Overview, OverviewAgent } from '../core/overview.ts';
 import { age } from './ages.ts';
-import { byId, drawEach, el, fillRow, headingsOf } from './dom.ts';
+import { byId, byName, drawEach, el, fillRow, headingsOf } from './dom.ts';
 
 const agentRows = byId('agents-rows', HTMLTableSectionElement);
 const agentHeadings = headingsOf(agentRows);
 
 export function drawAgents({ agents }: Overview): void {
-  drawEach(agentRows, agents, ({ node }) => node, 'tr', drawAgent);
+  drawEach(agentRows, [...agents].sort(worstFirst), ({ node }) => node, 'tr', drawAgent);
 }
+
+const trouble = ({ connected, inSync }: OverviewAgent): number => (connected ? (inSync ? 0 : 1) : 2);
+/** Of hundreds of agents the few in trouble are looked for. */
+const worstFirst = (a: OverviewAgent, b: OverviewAgent): number =>
+  trouble(b) - trouble(a) || byName.compare(a.hostname, b.hostname);
 
 function drawAgent(row: HTMLElement, agent: OverviewAgent): void {
   const { hostname, connected, seenMs, inSync, keepalived, generation, version, keepalivedVersion } = agent;

@@ -13,6 +13,9 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** node2 before node10. */
+export const byName = new Intl.Collator('en', { numeric: true });
+
 /** An element of index.html. */
 export function byId<T extends HTMLElement>(id: string, type: new () => T): T {
   const found = document.getElementById(id);

@@ -2,7 +2,7 @@
 import type { Overview, OverviewAgent, OverviewMember } from '../core/overview.ts';
 import { age } from './ages.ts';
 import { localTimes } from './clock.ts';
-import { byId, drawEach, el, setText } from './dom.ts';
+import { byId, byName, drawEach, el, setText } from './dom.ts';
 
 interface Row {
   node: string;
@@ -22,7 +22,6 @@ const body = byId('grid-rows', HTMLTableSectionElement);
 const find = byId('nodes-find', HTMLInputElement);
 const onlyWrong = byId('nodes-wrong', HTMLInputElement);
 const shownCount = byId('nodes-count', HTMLSpanElement);
-const byName = new Intl.Collator('en', { numeric: true });
 
 let groups: string[] = [];
 let rows: Row[] = [];
@@ -105,7 +104,8 @@ function drawCell(cell: HTMLElement, member: Cell | null): void {
       leads ? ' · leads by switchover' : '',
     ),
   );
-  if (note !== null)
+  // Of a reserve the legend says why.
+  if (note !== null && !member.reserve)
     cell.append(el('small', 'note', localTimes(drained ? note.replace(/^drained: /, '') : note)));
 }
 

@@ -1,8 +1,9 @@
 // The table of groups: who holds what, who comes next, what happened last.
 import type { Overview, OverviewGroup } from '../core/overview.ts';
+import { plain } from '../core/plain-address.ts';
 import { age } from './ages.ts';
 import { byId, drawEach, el, fillRow, headingsOf } from './dom.ts';
-import { plain, spares } from './headline.ts';
+import { spares } from './headline.ts';
 
 const rows = byId('groups-rows', HTMLTableSectionElement);
 const headings = headingsOf(rows);

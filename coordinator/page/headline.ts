@@ -1,5 +1,6 @@
 // The overview → the one word and the one sentence that are read across the room. Pure.
 import type { Overview, OverviewGroup } from '../core/overview.ts';
+import { plain } from '../core/plain-address.ts';
 import { clockText } from './clock.ts';
 
 export interface Headline {
@@ -56,9 +57,6 @@ function pausedText(pause: Overview['pause']): string {
 
 const mostNamed = 3;
 
-/** Virtual addresses are all /32 or /128: saying so with each hides what matters. */
-export const plain = (address: string): string => address.replace(/\/(32|128)$/, '');
-
 /** Members that are not needed. */
 export const spares = ({ members }: OverviewGroup): number => members.filter(({ reserve }) => reserve).length;
 
@@ -91,8 +89,10 @@ function degradedText(groups: readonly OverviewGroup[], problems: Overview['prob
     return `The last known holder of ${named(unheard.map(({ name }) => name))} is out of contact.${problemsText(problems)}`;
   const thin = groups.filter((group) => group.verdict !== 'OK' && group.runnerUp !== null);
   const fit =
-    thin.length > 0 &&
-    ` ${named(thin.map((group) => `${group.name} has ${group.eligible} of ${group.members.length - spares(group)} members fit to hold`))}.`;
+    thin.length > mostNamed
+      ? ` ${thin.length} of ${groups.length} groups have members that cannot take over.`
+      : thin.length > 0 &&
+        ` ${named(thin.map((group) => `${group.name} has ${group.eligible} of ${group.members.length - spares(group)} members fit to hold`))}.`;
   return `Every address is held by exactly one node.${aloneText(groups)}${fit || ''}${problemsText(problems)}`;
 }
 

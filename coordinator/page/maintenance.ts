@@ -31,7 +31,7 @@ function ofPause({ reason, until, waiting }: NonNullable<Overview['pause']>): En
     details: [
       'labels and files change nothing; VRRP and checks go on',
       waiting.length === 0 ? 'nothing waits' : `changes wait for ${waiting.join(', ')}`,
-      'sooner: swarm-vip resume',
+      'swarm-vip resume ends it sooner',
     ],
   };
 }

@@ -1,9 +1,10 @@
 // The overview → everything that is wrong, worst first, each with what can be done about it. The list is pure, drawing
 // it is not.
 import type { Overview, OverviewGroup } from '../core/overview.ts';
+import { plain } from '../core/plain-address.ts';
 import { localTimes } from './clock.ts';
 import { byId, drawEach, el, setText } from './dom.ts';
-import { named, plain } from './headline.ts';
+import { named } from './headline.ts';
 
 export interface Trouble {
   level: 'NO HOLDER' | 'TWO HOLDERS' | 'ERROR' | 'OUT' | 'WAITS' | 'WARNING';

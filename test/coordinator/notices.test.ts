@@ -15,7 +15,14 @@ import { id } from './world.ts';
 
 type Group = Status['groups'][number];
 const group = (verdict: Group['verdict'], more: Partial<Group> = {}): Group =>
-  ({ name: 'web', verdict, holders: [], members: [], ...more }) as unknown as Group;
+  ({
+    name: 'web',
+    verdict,
+    addresses: ['10.0.0.100/32'],
+    holders: [],
+    members: [],
+    ...more,
+  }) as unknown as Group;
 const problem = (where: string): Status['problems'][number] => ({
   ...{ code: 'some-problem', severity: 'error', where, message: 'm', instead: 'i', remedy: 'r' },
 });
@@ -72,6 +79,24 @@ describe('what there is to tell', () => {
     assert.deepEqual(lasts({ groups: [group('OK', { members })] }), [
       '20 drained began info',
       '43 drained ended info',
+    ]);
+  });
+
+  it('names the address, who is kept from it by what, and what to do: nobody woken by it has to look up a group', () => {
+    const members = [{ hostname: 'host1', note: 'check web fails: refused' }] as unknown as Group['members'];
+    const holders = [{ hostname: 'host1' }, { hostname: 'host2' }] as unknown as Group['holders'];
+    const said = (broken: Group) => {
+      const { noticed } = notice(beginNoticing(0), statusOf({ groups: [broken] }), [], 10_000);
+      const [told] = notice(noticed, statusOf({ groups: [broken] }), [], 20_000).notices;
+      return [told?.summary, told?.remedy];
+    };
+    assert.deepEqual(said(group('NO HOLDER', { members })), [
+      'nobody holds web (10.0.0.100); host1: check web fails: refused',
+      'mend what keeps one of the members from holding; swarm-vip status shows them all',
+    ]);
+    assert.deepEqual(said(group('TWO HOLDERS', { holders })), [
+      'two holders of web (10.0.0.100): host1 and host2 hold at once',
+      'let IP protocol 112 (VRRP) pass between the members',
     ]);
   });
 

@@ -93,9 +93,28 @@ describe('a receiver by HTTP', { timeout: 30_000 }, () => {
 
   it('of a chat gets one text for several, that cannot be markup', async () => {
     const chat: Receiver = { ...common, way: 'chat', target: { url: `${base}/chat` } };
-    await delivery.deliver(chat, [notice(), notice({ phase: 'ended' })], 0);
+    await delivery.deliver(
+      chat,
+      [notice(), notice({ phase: 'ended', atMs: Date.parse('2026-01-02T03:09:05Z') })],
+      0,
+    );
     assert.deepEqual(JSON.parse(last().body), {
-      text: '🔴 nobody holds web; &lt;host1&gt;: gone &amp; off\n🟢 over: nobody holds web; &lt;host1&gt;: gone &amp; off',
+      text: [
+        '🔴 CRITICAL: nobody holds web; &lt;host1&gt;: gone &amp; off',
+        'Do: look there',
+        '🟢 OVER after 5 min: nobody holds web; &lt;host1&gt;: gone &amp; off',
+      ].join('\n'),
+    });
+  });
+
+  it('of a chat reads once what concerns several groups in the same words', async () => {
+    const chat: Receiver = { ...common, way: 'chat', target: { url: `${base}/chat` } };
+    const both = ['web', 'db'].map((group) =>
+      notice({ group, summary: 'label: 999', severity: 'warning', remedy: null }),
+    );
+    await delivery.deliver(chat, [...both, notice({ group: null, summary: 'another', remedy: null })], 0);
+    assert.deepEqual(JSON.parse(last().body), {
+      text: '🟡 WARNING: label: 999 (concerns web, db)\n🔴 CRITICAL: another',
     });
   });
 
@@ -229,7 +248,11 @@ describe('a receiver by mail', { timeout: 30_000 }, () => {
 
   it('gets one mail for several, encrypted where that is offered, that programs know by its id', async () => {
     await sink({ authOptional: true }, (port) =>
-      delivery.deliver(mail(port), [notice(), notice({ summary: 'another' })], 0),
+      delivery.deliver(
+        mail(port),
+        [notice({ kind: 'drained', severity: 'info', summary: 'another' }), notice()],
+        0,
+      ),
     );
     const [first] = mails;
     assert.deepEqual(
@@ -238,7 +261,7 @@ describe('a receiver by mail', { timeout: 30_000 }, () => {
     );
     assert.match(
       first?.text ?? '',
-      /^Subject: \[swarm-vip\] critical: nobody holds web.* \(and 1\r\n more\)\r$/m,
+      /^Subject: \[swarm-vip\] CRITICAL: nobody holds web.* \(and 1\r\n more\)\r$/m,
     );
     assert.match(first?.text ?? '', /^Message-ID: <no-holder-abc-began-1@swarm-vip>\r$/m);
     assert.match(first?.text ?? '', /^Auto-Submitted: auto-generated\r$/m);
