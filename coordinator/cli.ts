@@ -17,22 +17,33 @@ import { createPaint, wantsColour } from './io/paint.ts';
 
 const client = createClient(socketPath(process.env));
 const paint = createPaint(wantsColour(process.env, Boolean(process.stdout.isTTY)));
+const endOfHelp = `
+swarm-vip COMMAND --help says more, with examples.
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 deadline passed, 4 refused as unsafe,
+5 no coordinator answers, 6 not all is well, 130 interrupted.
+Data goes to stdout, the rest to stderr. NO_COLOR ends colours.`;
 const program = new Command('swarm-vip')
   .description('Highly available virtual IPs for Docker Swarm')
   .version(version)
   .exitOverride()
-  .showHelpAfterError();
+  .showHelpAfterError()
+  .addHelpText('after', endOfHelp);
 
+program.commandsGroup('See:');
 addViews(program, client, paint);
-addDrainCommands(program, client);
-addConfigCommands(program, client, paint);
-addDoctorCommand(program, client, paint);
-addSwitchoverCommand(program, client);
-addConfirmDownCommand(program, client);
 addHistoryCommand(program, client, paint);
-addMigrateCommand(program, client);
-addPauseCommands(program, client);
 addEventsCommand(program, socketPath(process.env), paint);
+addDoctorCommand(program, client, paint);
+program.commandsGroup('Operate:');
+addDrainCommands(program, client);
+addSwitchoverCommand(program, client);
+addPauseCommands(program, client);
+addConfirmDownCommand(program, client);
+addMigrateCommand(program, client);
+program.commandsGroup('Configure:');
+addConfigCommands(program, client, paint);
+program.commandsGroup('Else:').helpCommand('help [command]', 'what a command does, with examples');
 program
   .command('ping')
   .description('exit 0 when the coordinator answers and has read Swarm')

@@ -11,12 +11,13 @@ import { readNodes } from '../core/swarm-node.ts';
 import { diffText } from '../io/diff-text.ts';
 import type { Paint } from '../io/paint.ts';
 import { CliError, type Client, exitCode, refusalText } from './client.ts';
+import { examples } from './options.ts';
 import { type Output, outputOption, writeDocument } from './output.ts';
 
 export function addConfigCommands(program: Command, client: Client, paint: Paint): void {
   const config = program
     .command('config')
-    .description('groups.yaml: check a file, show what a node is to run');
+    .description('groups.yaml: check a file, see what it would change, show what a node is to run');
   config
     .command('check')
     .description(
@@ -25,6 +26,13 @@ export function addConfigCommands(program: Command, client: Client, paint: Paint
     .argument('<file>', 'path, or - for standard input')
     .option('--offline', 'do not ask the coordinator')
     .addOption(outputOption())
+    .addHelpText(
+      'after',
+      examples(
+        ['config check - <groups.yaml', 'by docker exec -i: the file is outside'],
+        ['config check --offline groups.yaml', 'the schema alone, anywhere'],
+      ),
+    )
     .action(async (file: string, { offline, output }: { offline?: boolean; output: Output }) => {
       const [name, text] = read(file);
       const check = offline
@@ -40,6 +48,13 @@ export function addConfigCommands(program: Command, client: Client, paint: Paint
     .description('show per node what a groups.yaml would change; without one, what is still to change')
     .option('--file <groups.yaml>', 'path, or - for standard input')
     .addOption(outputOption())
+    .addHelpText(
+      'after',
+      examples(
+        ['config diff --file - <groups.yaml', 'before docker config create'],
+        ['config diff', 'what nodes are still to take over'],
+      ),
+    )
     .action(async ({ file, output }: { file?: string; output: Output }) => {
       const [name, text] = file === undefined ? [] : read(file);
       const body = name === undefined ? {} : { file: { name, text } };

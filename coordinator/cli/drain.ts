@@ -4,12 +4,12 @@ import type { DrainAnswer } from '../actions.ts';
 import { type DrainStep, drainIsDone } from '../core/drain-plan.ts';
 import type { Status } from '../core/status.ts';
 import { CliError, type Client, exitCode, refusalText } from './client.ts';
-import { confirmed, duration, moment } from './options.ts';
+import { confirmed, duration, durationOption, examples, moment } from './options.ts';
 import { type Output, outputOption, writeDocument } from './output.ts';
 import { watchUntil } from './watch.ts';
 
 interface DrainOptions {
-  reason: string;
+  reason?: string;
   until?: number;
   for?: number;
   force?: boolean;
@@ -25,15 +25,23 @@ export function addDrainCommands(program: Command, client: Client): void {
     .command('drain')
     .description('move all addresses away from nodes and keep them away, without losing a packet')
     .argument('<node...>', 'host names or node ids')
-    .option('--reason <text>', 'why; shown in status', '')
+    .option('--reason <text>', 'why; shown in status')
     .option('--until <time>', 'ends by itself then (RFC 3339)', moment)
     .option('--for <duration>', 'ends by itself after that', duration)
     .option('--force', 'even when nobody else can take the addresses')
     .option('--dry-run', 'show what would happen, change nothing')
     .option('--no-wait', 'do not wait until the addresses have moved')
-    .option('--deadline <duration>', 'how long to wait', duration, 60_000)
+    .addOption(durationOption('--deadline <duration>', 'how long to wait', '1m'))
     .option('-y, --yes', 'do not ask')
     .addOption(outputOption())
+    .addHelpText(
+      'after',
+      examples(
+        ['drain node1 --reason "new disk"', 'until swarm-vip undrain node1'],
+        ['drain node1 node2 --for 2h', 'ends by itself'],
+        ['drain node1 --dry-run', 'where the addresses would go'],
+      ),
+    )
     .action((nodes: string[], options: DrainOptions) => drain(client, nodes, options));
   program
     .command('undrain')
@@ -41,7 +49,7 @@ export function addDrainCommands(program: Command, client: Client): void {
     .argument('<node...>', 'host names or node ids')
     .option('--dry-run', 'show what would happen, change nothing')
     .option('--no-wait', 'do not wait until the nodes take part again')
-    .option('--deadline <duration>', 'how long to wait', duration, 60_000)
+    .addOption(durationOption('--deadline <duration>', 'how long to wait', '1m'))
     .addOption(outputOption())
     .action((nodes: string[], options: DrainOptions) => undrain(client, nodes, options));
 }
@@ -55,7 +63,7 @@ async function drain(client: Client, nodes: string[], options: DrainOptions): Pr
     throw new CliError('--until lies in the past', exitCode.usage);
   const request = {
     nodes,
-    reason: options.reason,
+    reason: options.reason ?? '',
     ...(untilMs === undefined ? {} : { untilMs }),
     force: options.force,
   };

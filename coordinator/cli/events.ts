@@ -13,7 +13,7 @@ import {
 import type { Paint } from '../io/paint.ts';
 import { CliError, exitCode } from './client.ts';
 import { readEventLines } from './event-lines.ts';
-import { duration } from './options.ts';
+import { duration, examples } from './options.ts';
 import { documentText, isDocument, type Output, outputOption } from './output.ts';
 
 interface EventsOptions {
@@ -31,11 +31,18 @@ const longestRetryMs = 5_000;
 export function addEventsCommand(program: Command, socketPath: string, paint: Paint): void {
   program
     .command('events')
-    .description('show changes of state, orders and problems; JSON comes as a line each')
+    .description('show changes of state, orders to nodes, and problems as they come and go')
     .argument('[group]', 'only what concerns this group')
     .option('-f, --follow', 'go on as things happen, also over a change of the active coordinator')
-    .option('--since <duration>', 'begin so long ago; 1h unless following', duration)
+    .option('--since <duration>', 'begin so long ago (default: 1h; with -f: now)', duration)
     .addOption(outputOption())
+    .addHelpText(
+      'after',
+      examples(
+        ['events -f', 'what happens from now on'],
+        ['events web --since 15m -f -o json', 'the last quarter of an hour and on, a line each'],
+      ),
+    )
     .action((group: string | undefined, options: EventsOptions) => events(socketPath, group, options, paint));
 }
 

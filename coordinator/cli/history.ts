@@ -5,7 +5,7 @@ import type { HistoryDocument } from '../core/history.ts';
 import type { Paint } from '../io/paint.ts';
 import { historyTable, transitionsTable } from '../io/tables.ts';
 import { CliError, type Client, exitCode, refusalText } from './client.ts';
-import { duration } from './options.ts';
+import { duration, examples } from './options.ts';
 import { lookOf, type Output, outputOption, writeDocument } from './output.ts';
 
 interface HistoryOptions {
@@ -18,12 +18,21 @@ interface HistoryOptions {
 export function addHistoryCommand(program: Command, client: Client, paint: Paint): void {
   program
     .command('history')
-    .description('show which node took a group over, when and why; the last ones of each node are kept')
+    .description(
+      'show which node took a group over, when and why; each node keeps its last 200 changes of state',
+    )
     .argument('[group]', 'only this group')
     .option('--all', 'every change of state on every node, not only take-overs')
     .option('--since <duration>', 'not older than that', duration)
     .option('--limit <n>', 'at most so many, the newest', wholeNumber, 20)
     .addOption(outputOption())
+    .addHelpText(
+      'after',
+      examples(
+        ['history web --since 1d', 'who held web since yesterday, and why it moved'],
+        ['history --all --limit 100', 'every change of state on every node'],
+      ),
+    )
     .action((group: string | undefined, options: HistoryOptions) => history(client, group, options, paint));
 }
 

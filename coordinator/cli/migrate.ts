@@ -5,7 +5,7 @@ import type { MigrationStep } from '../core/leftovers.ts';
 import type { Status } from '../core/status.ts';
 import type { MigrateAnswer } from '../migrate.ts';
 import { CliError, type Client, exitCode, refusalText } from './client.ts';
-import { confirmed, duration } from './options.ts';
+import { confirmed, durationOption } from './options.ts';
 import { type Output, outputOption, writeDocument } from './output.ts';
 import { watchUntil } from './watch.ts';
 
@@ -29,7 +29,7 @@ export function addMigrateCommand(program: Command, client: Client): void {
     .command('migrate')
     .description('replace the services that the former operator left behind, node by node')
     .option('--dry-run', 'show what would happen, change nothing')
-    .option('--deadline <duration>', 'how long to wait for each node', duration, 120_000)
+    .addOption(durationOption('--deadline <duration>', 'how long to wait for each node', '2m'))
     .option('-y, --yes', 'do not ask')
     .addOption(outputOption())
     .action((options: MigrateOptions) => migrate(client, options));

@@ -1,6 +1,6 @@
 // Values of command-line options → checked values, with errors that say what was expected.
 import { createInterface } from 'node:readline/promises';
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { parseDurationMs } from '../core/duration.ts';
 
 export function duration(text: string): number {
@@ -8,6 +8,17 @@ export function duration(text: string): number {
   if (ms === undefined || ms === 0)
     throw new InvalidArgumentError('Expected a duration such as 30s, 5m or 1h30m.');
   return ms;
+}
+
+/** @param shown the default as people write it */
+export const durationOption = (flags: string, words: string, shown: string): Option =>
+  new Option(flags, words).argParser(duration).default(duration(shown), shown);
+
+/** What stands below the options of a command's help. */
+export function examples(...lines: readonly (readonly [command: string, what: string])[]): string {
+  const width = Math.max(...lines.map(([command]) => command.length));
+  const texts = lines.map(([command, what]) => `  swarm-vip ${command.padEnd(width)}   ${what}`);
+  return `\nExamples:\n${texts.join('\n')}`;
 }
 
 export function moment(text: string): number {

@@ -2,12 +2,12 @@
 import type { Command } from 'commander';
 import type { PauseAnswer } from '../pause-actions.ts';
 import { CliError, type Client, exitCode, refusalText } from './client.ts';
-import { duration } from './options.ts';
+import { durationOption, examples } from './options.ts';
 import { type Output, outputOption, writeDocument } from './output.ts';
 
 interface PauseOptions {
   for: number;
-  reason: string;
+  reason?: string;
   dryRun?: boolean;
   output: Output;
 }
@@ -18,12 +18,16 @@ export function addPauseCommands(program: Command, client: Client): void {
     .description(
       'let no assignment change, for maintenance of Swarm itself; VRRP, checks and stopping agents go on',
     )
-    .option('--for <duration>', 'ends by itself after that, at most 7d', duration, 3_600_000)
-    .option('--reason <text>', 'why; shown in status', '')
+    .addOption(durationOption('--for <duration>', 'ends by itself after that, at most 7d', '1h'))
+    .option('--reason <text>', 'why; shown in status')
     .option('--dry-run', 'show what would happen, change nothing')
     .addOption(outputOption())
+    .addHelpText(
+      'after',
+      examples(['pause --for 2h --reason "raft surgery"', 'swarm-vip resume ends it sooner']),
+    )
     .action(async (options: PauseOptions) => {
-      const body = { forMs: options.for, reason: options.reason, dryRun: options.dryRun ?? false };
+      const body = { forMs: options.for, reason: options.reason ?? '', dryRun: options.dryRun ?? false };
       show(await post(client, '/api/v1/pause', body), 'Pause', options.output);
     });
   program

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { SwitchoverAnswer } from '../actions.ts';
 import { CliError, type Client, exitCode, refusalText } from './client.ts';
-import { duration } from './options.ts';
+import { durationOption, examples } from './options.ts';
 import { type Output, outputOption, writeDocument } from './output.ts';
 import { watchUntil } from './watch.ts';
 
@@ -19,13 +19,20 @@ export function addSwitchoverCommand(program: Command, client: Client): void {
   program
     .command('switchover')
     .description('move a group to a member of your choice, without losing a packet; it leads until --clear')
-    .argument('<group>')
-    .option('--to <node>', 'host name or node id')
-    .option('--clear', 'priorities count again')
+    .argument('<group>', 'name of the group')
+    .option('--to <node>', 'who is to hold: host name or node id')
+    .option('--clear', 'instead of --to: nobody leads, priorities count again')
     .option('--dry-run', 'check, change nothing')
     .option('--no-wait', 'do not wait until the group has moved')
-    .option('--deadline <duration>', 'how long to wait', duration, 60_000)
+    .addOption(durationOption('--deadline <duration>', 'how long to wait', '1m'))
     .addOption(outputOption())
+    .addHelpText(
+      'after',
+      examples(
+        ['switchover web --to node2', 'node2 leads from now on'],
+        ['switchover web --clear', 'back to the order of the priorities'],
+      ),
+    )
     .action((group: string, options: SwitchoverOptions) => switchover(client, group, options));
 }
 

@@ -4,7 +4,7 @@ import { problemText } from '../../shared/problem.ts';
 import type { GroupStatus, MemberStatus, Status } from '../core/status.ts';
 import { columns, seconds } from './columns.ts';
 import { type Look, plainLook } from './paint.ts';
-import { holdersText } from './tables.ts';
+import { holdersText, runnerUp } from './tables.ts';
 
 export function statusTable(status: Status, look: Look = plainLook): string {
   const { coordinator, groups, agents, problems, snapshot } = status;
@@ -44,11 +44,16 @@ function groupText(group: GroupStatus, status: Status, { wide, paint }: Look): s
       : []),
     member.note ?? '',
   ]);
+  // A promise that nobody could keep at present is none.
+  const bound =
+    runnerUp(group) === undefined
+      ? paint.bad('nobody could take over')
+      : `failover within ${seconds(group.failoverBoundMs)}`;
   const more = wide ? ['CHECKS', 'MEMBER BY', 'AGENT'] : [];
   const head = ['NODE', 'STATE', 'PRIORITY', 'EFFECTIVE', 'INTERFACE', 'SOURCE', ...more, 'NOTE'];
   return (
     `${group.name}   ${paint.verdict(group.verdict)}   held by ${holders}${since.join(' and')}   VRID ${group.vrid}, ` +
-    `failover within ${seconds(group.failoverBoundMs)}\n${group.addresses.join(' ')}` +
+    `${bound}\n${group.addresses.join(' ')}` +
     `${wide ? `   defined by ${group.source}` : ''}\n\n${columns(head, rows)}${waitingText(group, status)}`
   );
 }

@@ -17,9 +17,9 @@ export function groupsTable({ groups }: Status, { wide, paint }: Look = plainLoo
     ...(wide
       ? [
           group.holders.map(({ sinceMs }) => moment(sinceMs)).join(' ') || '-',
-          runnerUp(group),
+          runnerUp(group) ?? paint.bad('nobody'),
           group.preferred?.hostname ?? '-',
-          seconds(group.failoverBoundMs),
+          runnerUp(group) === undefined ? '-' : seconds(group.failoverBoundMs),
           group.source,
         ]
       : []),
@@ -31,11 +31,9 @@ export function groupsTable({ groups }: Status, { wide, paint }: Look = plainLoo
 export const holdersText = ({ holders }: GroupStatus): string =>
   holders.map(({ hostname }) => hostname).join(' AND ');
 
-/** Members come in the order of their effective priorities. */
-function runnerUp({ holders, members }: GroupStatus): string {
-  const next = members.find((each) => each.eligible && !holders.some(({ node }) => node === each.node));
-  return next?.hostname ?? '-';
-}
+/** Who takes over when the holder dies. Members come in the order of their effective priorities. */
+export const runnerUp = ({ holders, members }: GroupStatus): string | undefined =>
+  members.find((each) => each.eligible && !holders.some(({ node }) => node === each.node))?.hostname;
 
 export function nodesTable({ agents, groups }: Status, { wide, paint }: Look = plainLook): string {
   const rows = agents.map((agent) => {

@@ -43,6 +43,12 @@ function statusNow(more: Partial<Record<number, RunningInstance['state']>> = {},
   });
 }
 
+const configCommands = [
+  ['config', 'check'],
+  ['config', 'diff'],
+  ['config', 'render'],
+];
+
 describe('swarm-vip', { timeout: 60_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'cli-'));
   const socket = join(folder, 'socket');
@@ -137,6 +143,40 @@ describe('swarm-vip', { timeout: 60_000 }, () => {
         assert.deepEqual([asJson.code, asYaml.code], [0, 0], asJson.err + asYaml.err);
       }),
     );
+  });
+
+  it('helps with each command: no default in milliseconds or of nothing, no argument without a word, within a terminal', async () => {
+    const { out, code } = await run(['--help']);
+    assert.equal(code, 0);
+    for (const word of ['See:', 'Operate:', 'Configure:', 'Exit codes: 0 ok, 1 error'])
+      assert.ok(out.includes(word), word);
+    const commands = [...out.matchAll(/^ {2}([a-z-]+) .*$/gm)].map(([, name = '']) => name);
+    assert.ok(commands.length >= 14, commands.join());
+    const helps = [
+      ...commands.filter((name) => name !== 'help').map((name) => [name]),
+      ...configCommands,
+    ].map(async (command) => {
+      const help = await run([...command, '--help']);
+      assert.equal(help.code, 0, command.join(' '));
+      assert.doesNotMatch(help.out, /default: (""|\d{4,})/, command.join(' '));
+      for (const [, name = ''] of help.out.split('\n')[0]?.matchAll(/[<[]([a-z]+)[.>\]]/g) ?? [])
+        if (name !== 'options' && name !== 'command')
+          assert.match(help.out, new RegExp(`^ {2}${name} {2,}\\S`, 'm'));
+      assert.ok(
+        help.out.split('\n').every((line) => line.length <= 100),
+        help.out,
+      );
+    });
+    await Promise.all(helps);
+  });
+
+  it('promises no failover where nobody could take over', async () => {
+    now = statusNow({ 2: 'FAULT' });
+    const [alone, wide] = await Promise.all([run(['status']), run(['groups', '-o', 'wide'])]);
+    now = statusNow();
+    assert.match(alone.out, /held by host1 {3}VRID \d+, nobody could take over$/m);
+    assert.match(wide.out, /^web .* nobody +host2 +- /m);
+    assert.match((await run(['status'])).out, /failover within 0\.\d+ s$/m);
   });
 
   it('colours on a terminal only, and never against NO_COLOR; the words are the same', async () => {
