@@ -100,14 +100,36 @@ describe('whoever watches by Prometheus', { timeout: 10 * 60_000 }, () => {
     assert.ok(Number(took[0]?.value) >= 1);
   });
 
-  it('gets an answer to every query of the exporter’s own dashboard, from each agent', async () => {
-    for (const { address } of lab.nodes()) {
-      for (const query of exporterQueries) {
+  it('gets an answer to every query of the exporter’s own dashboard, from each agent, that its panel can show', async (t) => {
+    const offered = await monitor.query('group by (instance) (keepalived_up)');
+    const wanted = lab.nodes().map(({ address }) => `${address}:9165`);
+    assert.deepEqual(offered.map(({ labels }) => labels['instance']).sort(), wanted.sort(), 'its variable');
+    const answered = new Map<string, string[]>();
+    for (const { name, address } of lab.nodes()) {
+      for (const { title, expression: query, named, values } of exporterQueries) {
         const expression = filled(query, { instance: `${address}:9165`, __rate_interval: '10s' });
         const samples = await monitor.query(expression);
         assert.ok(samples.length > 0, expression);
+        for (const { labels, value } of samples) {
+          const said = `${expression} on ${name}: ${JSON.stringify(labels)} ${value}`;
+          for (const label of named) assert.ok(labels[label], said);
+          assert.ok(values ? values.includes(Number(value)) : Number(value) >= 0, said);
+        }
+        const shown = samples.map(({ value }) => Number(Number(value).toFixed(2))).join(' ');
+        answered.set(`${title}: ${query}`, [
+          ...(answered.get(`${title}: ${query}`) ?? []),
+          `${name} ${shown}`,
+        ]);
       }
     }
+    assert.equal(answered.size, 20);
+    for (const [query, answers] of answered) t.diagnostic(`${query} → ${answers.join(', ')}`);
+    // Counters are up to 15 s old, so a shorter window may see none of the ten adverts a second.
+    const holders = 'rate(keepalived_advertisements_sent_total{node="node1"}[30s]) > 5';
+    await waitFor(
+      'the adverts of the holder',
+      async () => (await monitor.query(holders)).length > 0 || undefined,
+    );
   });
 
   for (const row of rows.filter(({ core }) => core)) {
