@@ -4,6 +4,7 @@ import { historyLength } from '../../shared/protocol.ts';
 import { causeWords } from '../../shared/transition-words.ts';
 import type { NodeId } from '../../shared/words.ts';
 import type { AgentRecords } from './agents.ts';
+import { risesOf, sameSwitchMs } from './rises.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { NodeRef } from './status.ts';
 
@@ -88,11 +89,8 @@ export function byGroup<T extends { group: string }>(entries: readonly T[]): Map
   return groups;
 }
 
-/** A winner says MASTER and the loser BACKUP at about the same time, by two clocks. */
-const sameSwitchMs = 2_000;
-
 function switchesOf(entries: readonly NodeTransition[], names: ReadonlyMap<string, string>): Switch[] {
-  const takeOvers = entries.filter(({ to }) => to === 'MASTER');
+  const takeOvers = risesOf(entries);
   // By node: to look through a whole group for each take-over took seconds in a Swarm of 60 nodes.
   const falls = new Map<NodeId, NodeTransition[]>();
   for (const entry of entries) {

@@ -1,6 +1,7 @@
 // What the nodes remember → who held a group when, as one line of time: the strips of the status page.
 import type { NodeId } from '../../shared/words.ts';
 import type { NodeTransition } from './history.ts';
+import { risesOf } from './rises.ts';
 
 /** One stretch of a group's day. No holder: nobody held it. Times are Unix milliseconds. */
 export interface Stretch {
@@ -62,7 +63,9 @@ function append(stretches: Stretch[], next: Stretch): void {
 }
 
 function holdingsOf(transitions: readonly NodeTransition[], holders: ReadonlySet<NodeId>): Holding[] {
-  const rises = transitions.filter(({ to }) => to === 'MASTER');
+  const rises = risesOf(transitions);
+  // Whoever gave way to it says that it held until then, at least.
+  const seen = new Map(rises.map((rise) => [keyOf(rise), rise.atMs]));
   const byNode = new Map<NodeId, NodeTransition[]>();
   for (const entry of transitions) {
     const list = byNode.get(entry.node);
@@ -77,9 +80,12 @@ function holdingsOf(transitions: readonly NodeTransition[], holders: ReadonlySet
     const successor = successors[index];
     const silentMs = Math.min(next?.atMs ?? now, successor?.atMs ?? now);
     const toMs = written ? next.atMs : !next && holders.has(rise.node) ? now : silentMs;
-    return { node: rise.node, hostname: rise.hostname, fromMs: rise.atMs, toMs: Math.max(toMs, rise.atMs) };
+    const { node, hostname, atMs: fromMs } = rise;
+    return { node, hostname, fromMs, toMs: Math.max(toMs, seen.get(keyOf(rise)) ?? fromMs) };
   });
 }
+
+const keyOf = ({ node, seq }: NodeTransition): string => `${node} ${seq}`;
 
 /** For each take-over the next one by another node. */
 function successorsOf(rises: readonly NodeTransition[]): (NodeTransition | undefined)[] {

@@ -98,6 +98,38 @@ describe('the story of a group', () => {
     );
   });
 
+  it('knows that the holder went on when another one stood beside it for a moment, and what ended it in the end', () => {
+    const beside = [
+      step('BACKUP>MASTER', 5_000, 'silence'),
+      step('MASTER>BACKUP', 5_200, 'higher-priority', peer(1, 250)),
+    ];
+    const last = step('BACKUP>MASTER', 60_000, 'silence');
+    assert.deepEqual(story({ 1: [first()], 2: [...beside, last] }), [
+      '- → host1: the first to hold it',
+      'host1 → host2: host1 fell silent',
+      'host2 → host1: host2: host1 has the higher priority (250 against 100)',
+      'host1 → host2: host1 fell silent',
+    ]);
+    const down = step('MASTER>BACKUP', 5_200, 'higher-priority', {
+      order: 'steps down: another member holds, too',
+    });
+    assert.match(
+      story({ 1: [first()], 2: [beside[0] ?? last, down] })[2] ?? '',
+      /^host2 → host1: host2 steps down/,
+    );
+  });
+
+  it('makes up no return where the next holder says itself that it rose, or the one before had given up', () => {
+    const fall = step('MASTER>BACKUP', 5_200, 'higher-priority');
+    const rise = step('BACKUP>MASTER', 4_000, 'silence');
+    const left = step('MASTER>FAULT', 3_000, 'interface-down');
+    assert.equal(story({ 1: [first(), left], 2: [rise, fall] }).length, 2);
+    assert.equal(
+      story({ 1: [first()], 2: [rise, fall], 3: [step('BACKUP>MASTER', 5_900, 'preempted')] }).length,
+      3,
+    );
+  });
+
   it('puts no order of its own making between groups', () => {
     const other = { ...step('BACKUP>MASTER', 200, 'silence'), group: 'db' as GroupName };
     assert.deepEqual(story({ 1: [first()], 2: [other] }), [

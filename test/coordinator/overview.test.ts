@@ -76,6 +76,28 @@ describe('the strip of a group', () => {
     );
   });
 
+  it('goes on with a holder beside whom another one stood for a moment, until it falls silent', () => {
+    const beside: Entry[] = [
+      [0, 1, 'BACKUP>MASTER'],
+      [10, 2, 'BACKUP>MASTER'],
+      [11, 2, 'MASTER>BACKUP', 'higher-priority'],
+    ];
+    assert.deepEqual(strip([2], ...beside, [30, 2, 'BACKUP>MASTER']), ['0-30 host1', '30-now host2']);
+    assert.deepEqual(strip([1], ...beside), ['0-now host1']);
+    const long: Entry[] = [
+      [0, 1, 'BACKUP>MASTER'],
+      [10, 2, 'BACKUP>MASTER'],
+      [15, 2, 'MASTER>BACKUP', 'higher-priority'],
+    ];
+    assert.deepEqual(strip([1], ...long), ['0-10 host1', '10-15 host1+host2', '15-now host1']);
+    assert.deepEqual(strip([2], ...long, [30, 2, 'BACKUP>MASTER']), [
+      '0-10 host1',
+      '10-15 host1+host2',
+      '15-30 host1',
+      '30-now host2',
+    ]);
+  });
+
   it('says nothing of a holder whose rise nobody remembers', () => {
     assert.deepEqual(strip([3], [0, 1, 'BACKUP>MASTER'], [10, 1, 'MASTER>BACKUP']), ['0-10 host1']);
   });
