@@ -69,24 +69,27 @@ async function drain(client: Client, nodes: string[], options: DrainOptions): Pr
   };
   const preview = await post(client, '/api/v1/drain', { ...request, dryRun: true });
   for (const step of preview.steps) process.stderr.write(`${describe(step)}\n`);
-  if (options.dryRun) return finish(options, preview, undefined);
+  const outcome =
+    untilMs === undefined ? 'drained until undrain' : `drained until ${new Date(untilMs).toISOString()}`;
+  if (options.dryRun) return finish(options, preview, undefined, outcome);
   const names = preview.steps.map(({ hostname }) => hostname).join(', ');
   if (!(await confirmed(`Drain ${names}?`, options.yes)))
     throw new CliError('nothing was done', exitCode.error);
   const answer = await post(client, '/api/v1/drain', request);
-  if (!options.wait) return finish(options, answer, undefined);
+  if (!options.wait) return finish(options, answer, undefined, outcome);
   const status = await watchUntil(client, {
     done: (now) => answer.steps.every(({ node }) => drainIsDone(now, node)),
     progress: (now) => answer.steps.map((step) => progressOf(now, step)).join('; '),
     deadlineMs: options.deadline,
     goesOn: `The drain goes on; "swarm-vip undrain ${nodes.join(' ')}" takes it back`,
   });
-  finish(options, answer, status);
+  finish(options, answer, status, outcome);
 }
 
 async function undrain(client: Client, nodes: string[], options: DrainOptions): Promise<void> {
   const answer = await post(client, '/api/v1/undrain', { nodes, dryRun: options.dryRun ?? false });
-  if (options.dryRun || !options.wait) return finish(options, answer, undefined);
+  const outcome = 'drained no more';
+  if (options.dryRun || !options.wait) return finish(options, answer, undefined, outcome);
   const reachable = answer.steps.filter(({ connected, groups }) => connected && groups.length > 0);
   const status = await watchUntil(client, {
     done: (now) => reachable.every(({ node }) => takesPart(now, node)),
@@ -94,7 +97,7 @@ async function undrain(client: Client, nodes: string[], options: DrainOptions): 
     deadlineMs: options.deadline,
     goesOn: 'The nodes join by themselves as soon as they can',
   });
-  finish(options, answer, status);
+  finish(options, answer, status, outcome);
 }
 
 const takesPart = (status: Status, node: string): boolean =>
@@ -126,8 +129,8 @@ function describe({ hostname, already, connected, swarmState, groups }: DrainSte
     : ` (out of reach; Swarm calls it ${swarmState}: it stays away when it comes back)`;
   if (groups.length === 0) return `${intro}${unreachable}: is in no group; the label keeps it away from any`;
   const moves = groups.map(({ group, holds, successor }) => {
-    if (!holds) return `${group}: does not hold it`;
-    return successor ? `${group}: goes to ${successor.hostname}` : `${group}: NOBODY can take it`;
+    if (!holds) return `does not hold ${group}`;
+    return successor ? `${group} goes to ${successor.hostname}` : `NOBODY can take ${group}`;
   });
   return `${intro}${unreachable}: ${moves.join(', ')}`;
 }
@@ -142,13 +145,23 @@ function progressOf(status: Status, { node, hostname }: DrainStep): string {
   return `${hostname}: ${groups.join(', ') || 'in no group'}`;
 }
 
-function finish({ output }: DrainOptions, answer: DrainAnswer, status: Status | undefined): void {
+/** @param outcome what holds of the nodes from now on */
+function finish(
+  { output }: DrainOptions,
+  answer: DrainAnswer,
+  status: Status | undefined,
+  outcome: string,
+): void {
   const groups = new Set(answer.steps.flatMap((step) => step.groups.map(({ group }) => group)));
   const holders = (status?.groups ?? [])
     .filter(({ name }) => groups.has(name))
     .map(({ name, holders }) => ({ group: name, holder: holders[0]?.hostname ?? null }));
   if (writeDocument(output, 'Drain', { ...answer, done: status !== undefined, holders })) return;
+  if (!answer.written) {
+    process.stdout.write('nothing was changed\n');
+    return;
+  }
+  process.stdout.write(`${answer.steps.map(({ hostname }) => hostname).join(', ')}: ${outcome}\n`);
   for (const { group, holder } of holders)
     process.stdout.write(`${group} is held by ${holder ?? 'nobody'}\n`);
-  if (!answer.written) process.stdout.write('nothing was changed\n');
 }

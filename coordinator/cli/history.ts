@@ -54,6 +54,13 @@ async function history(
   const transitions = options.all ? chosen(document.transitions) : [];
   if (writeDocument(options.output, 'History', { switches, ...(options.all ? { transitions } : {}) })) return;
   const look = lookOf(options.output, paint);
+  if (switches.length + transitions.length === 0) {
+    const groups = [...new Set(document.transitions.map((entry) => entry.group))].sort();
+    const known =
+      groups.length === 0 ? 'no node remembers anything' : `there is a history of: ${groups.join(', ')}`;
+    process.stderr.write(`nothing to show${group === undefined ? '' : ` of ${group}`}; ${known}\n`);
+    return;
+  }
   process.stdout.write(options.all ? transitionsTable(transitions, look) : historyTable(switches));
 }
 

@@ -56,7 +56,9 @@ async function migrate(client: Client, options: MigrateOptions): Promise<void> {
       `${service}: ${hostname} takes part in ${group} after ${(tookMs / 1000).toFixed(1)} s\n`,
     );
   }
-  if (done.length === 0) process.stdout.write('nothing was changed\n');
+  if (done.length > 0) return;
+  const nothing = steps.length + unserved.length === 0;
+  process.stdout.write(nothing ? 'nothing is left of the former operator\n' : 'nothing was changed\n');
 }
 
 async function replace(

@@ -109,7 +109,7 @@ const connections: Judge = (input) => {
     return finding(
       'agents',
       'error',
-      `none of ${hostname} is connected${why ? `: ${why.message}` : ''}`,
+      why ? `${hostname}: ${why.message}` : `that of ${hostname} is not connected`,
       'let TCP 9166 pass to the managers; see COORDINATORS and docker service ps of the agents',
     );
   });
@@ -290,12 +290,14 @@ function successors({ name, members, holders }: GroupStatus): Finding {
   return finding(check, 'warning', 'nobody could take over', remedy);
 }
 
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
+
 const problems: Judge = ({ status }) => {
   const count = (severity: 'error' | 'warning') =>
     status.problems.filter((problem) => problem.severity === severity).length;
   const [errors, warnings] = [count('error'), count('warning')];
   if (errors + warnings === 0) return [finding('problems', 'ok', 'status names none')];
-  const words = `status names ${errors} errors and ${warnings} warnings`;
+  const words = `status names ${counted(errors, 'error')} and ${counted(warnings, 'warning')}`;
   return [
     finding(
       'problems',

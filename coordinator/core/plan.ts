@@ -324,7 +324,7 @@ function agentTaskWords({ agentTasks, agentServices }: Snapshot, node: NodeId): 
   if (!agentTasks) return '';
   const task = agentTasks.find((each) => each.node === node);
   if (!task) return '; Swarm has no task for its agent yet';
-  return `; its agent’s task: ${task.state}${task.error === '' ? '' : `: ${readable(task.error)}`}`;
+  return `; its last word of the agent’s task: ${task.state}${task.error === '' ? '' : `: ${readable(task.error)}`}`;
 }
 
 function fromAgents(snapshot: Snapshot, agents: Agents): Problem[] {

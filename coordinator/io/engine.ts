@@ -15,6 +15,12 @@ export const limit = () => ({ abortSignal: AbortSignal.timeout(callTimeoutMs) })
 type Callback = (error: unknown, result?: unknown) => void;
 type Dial = (options: { path: string; isStream?: boolean }, callback: Callback) => void;
 
+/** Our own limit ends most calls, and "The operation was aborted" tells an operator nothing. */
+function inWords(error: unknown, path: string): unknown {
+  const ended = error instanceof Error && ['AbortError', 'TimeoutError'].includes(error.name);
+  return ended ? new Error(`the engine does not answer ${path.split('?')[0]} in time`) : error;
+}
+
 export function createEngine(socketPath: string, timeoutMs = callTimeoutMs + lastWordMs): Docker {
   const docker = new Docker({ socketPath });
   const modem = docker.modem as { dial: Dial };
@@ -33,7 +39,7 @@ export function createEngine(socketPath: string, timeoutMs = callTimeoutMs + las
       () => settle(new Error(`no whole answer to ${options.path.split('?')[0]} within ${patienceMs} ms`)),
       patienceMs,
     );
-    dial(options, settle);
+    dial(options, (error, result) => settle(inWords(error, options.path), result));
   };
   return docker;
 }

@@ -1,10 +1,10 @@
 // Status → text for people.
 import type { CheckResult } from '../../shared/checks.ts';
-import { problemText } from '../../shared/problem.ts';
+import { type Problem, problemText } from '../../shared/problem.ts';
 import type { GroupStatus, MemberStatus, Status } from '../core/status.ts';
 import { columns, seconds } from './columns.ts';
 import { type Look, plainLook } from './paint.ts';
-import { holdersText, runnerUp } from './tables.ts';
+import { holdersText, runnerUp, stateText } from './tables.ts';
 
 export function statusTable(status: Status, look: Look = plainLook): string {
   const { coordinator, groups, agents, problems, snapshot } = status;
@@ -22,19 +22,23 @@ export function statusTable(status: Status, look: Look = plainLook): string {
     parts.push(
       [
         'Problems:',
-        ...problems.map((p) => `  ${paint.severity(p.severity.toUpperCase())} ${problemText(p)}`),
+        ...[...problems]
+          .sort(errorsFirst)
+          .map((p) => `  ${paint.severity(p.severity.toUpperCase())} ${problemText(p)}`),
       ].join('\n'),
     );
   }
   return `${parts.join('\n\n')}\n`;
 }
 
+const errorsFirst = (a: Problem, b: Problem): number => a.severity.localeCompare(b.severity);
+
 function groupText(group: GroupStatus, status: Status, { wide, paint }: Look): string {
   const holders = holdersText(group) || paint.verdict('NOBODY');
   const since = wide ? group.holders.map(({ sinceMs }) => ` since ${new Date(sinceMs).toISOString()}`) : [];
   const rows = group.members.map((member) => [
     member.hostname,
-    `${paint.state(member.state)}${member.observed ? ' (observed)' : ''}`,
+    stateText(member, paint),
     `${member.priority} (${member.priorityFrom})${member.leads ? ', leads' : ''}`,
     String(member.effectivePriority ?? '-'),
     member.interface ?? '-',

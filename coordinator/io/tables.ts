@@ -1,9 +1,9 @@
 // Parts of the status, and history → columns for people.
 import { reasonWords } from '../../shared/transition-words.ts';
 import type { NodeTransition, Switch } from '../core/history.ts';
-import type { GroupStatus, Status } from '../core/status.ts';
+import type { GroupStatus, MemberStatus, Status } from '../core/status.ts';
 import { columns, seconds } from './columns.ts';
-import { type Look, plainLook } from './paint.ts';
+import { type Look, type Paint, plainLook } from './paint.ts';
 
 export function groupsTable({ groups }: Status, { wide, paint }: Look = plainLook): string {
   const rows = groups.map((group) => [
@@ -31,6 +31,13 @@ export function groupsTable({ groups }: Status, { wide, paint }: Look = plainLoo
 export const holdersText = ({ holders }: GroupStatus): string =>
   holders.map(({ hostname }) => hostname).join(' AND ');
 
+/** VRRP's own word, but that of a drained member would read as a fault, and nobody looks for one that is not needed. */
+export function stateText({ state, drain, reserve, observed }: MemberStatus, paint: Paint): string {
+  if (drain && ['FAULT', 'BACKUP', 'INIT'].includes(state)) return paint.faint('DRAINED');
+  if (reserve && state === 'NONE') return paint.faint('RESERVE');
+  return `${paint.state(state)}${observed ? ' (observed)' : ''}`;
+}
+
 /** Who takes over when the holder dies. Members come in the order of their effective priorities. */
 export const runnerUp = ({ holders, members }: GroupStatus): string | undefined =>
   members.find((each) => each.eligible && !holders.some(({ node }) => node === each.node))?.hostname;
@@ -46,7 +53,7 @@ export function nodesTable({ agents, groups }: Status, { wide, paint }: Look = p
       agent.version,
       agent.keepalived?.phase ?? '-',
       agent.inSync ? 'yes' : 'no',
-      memberships.map(({ name, state }) => `${name}:${paint.state(state)}`).join(' ') || '-',
+      memberships.map((member) => `${member.name}:${stateText(member, paint)}`).join(' ') || '-',
       ...(wide
         ? [
             agent.node,

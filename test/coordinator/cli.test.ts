@@ -170,6 +170,35 @@ describe('swarm-vip', { timeout: 60_000 }, () => {
     await Promise.all(helps);
   });
 
+  it('calls a drained member so, not faulty, and tells errors before warnings', async () => {
+    const plain = statusNow({ 1: 'FAULT', 2: 'MASTER' });
+    const drain = { reason: 'disk', until: null, force: false };
+    const problem = { code: 'a', where: 'somewhere', message: 'm', instead: 'i', remedy: 'r' };
+    now = {
+      ...plain,
+      groups: plain.groups.map((group) => ({
+        ...group,
+        members: group.members.map((each) => (each.hostname === 'host1' ? { ...each, drain } : each)),
+      })),
+      problems: [
+        { ...problem, severity: 'warning' },
+        { ...problem, severity: 'error' },
+      ],
+    };
+    const [status, nodes] = await Promise.all([run(['status']), run(['nodes'])]);
+    now = statusNow();
+    assert.match(status.out, /^host1 +DRAINED /m);
+    assert.match(nodes.out, /^host1 .* web:DRAINED/m);
+    assert.doesNotMatch(status.out + nodes.out, /FAULT/);
+    assert.match(status.out, / {2}ERROR somewhere[^\n]*\n {2}WARNING somewhere/);
+  });
+
+  it('says on stderr that it knows nothing of a group, and which ones it knows', async () => {
+    const { out, err, code } = await run(['history', 'wbe']);
+    assert.deepEqual([out, code], ['', 0]);
+    assert.match(err, /^nothing to show of wbe; no node remembers anything$/m);
+  });
+
   it('promises no failover where nobody could take over', async () => {
     now = statusNow({ 2: 'FAULT' });
     const [alone, wide] = await Promise.all([run(['status']), run(['groups', '-o', 'wide'])]);

@@ -56,7 +56,7 @@ describe('planned moves on a real Swarm', { timeout: 15 * 60_000 }, () => {
     await undone(stage);
     const { code, stdout, stderr } = await drain('--dry-run', 'node1', '-o', 'json');
     assert.equal(code, 0);
-    assert.match(stderr, /node1: main: goes to node2/);
+    assert.match(stderr, /node1: main goes to node2/);
     assert.equal(JSON.parse(stdout).written, false);
     assert.equal((await statusOf(lab)).verdict, 'OK');
   });

@@ -2,6 +2,7 @@
 import { define } from '../demo/live-steps.ts';
 import { calm, cli, label, priorities, type Stage, settled } from '../demo/stage.ts';
 import { CLIENT_HOST, hostAddress } from '../lab/names.ts';
+import { until } from '../lab/run.ts';
 import type { Monitor } from './monitor.ts';
 
 export interface AlertRow {
@@ -47,11 +48,17 @@ const told = async (lab: Stage['lab'], ...args: string[]) => {
 };
 
 /** In the container of node3's agent, whose /run is a tmpfs of 16 MB. */
-const inAgent = async ({ lab }: Stage, command: string) => {
-  const find = 'docker ps -q -f label=com.docker.swarm.service.name=swarm-vip_agent';
-  const { stdout } = await lab.exec('node3', ['sh', '-c', `docker exec $(${find}) sh -c '${command}'; true`]);
-  return stdout;
+const inAgent = async ({ lab }: Stage, command: string, ...options: string[]): Promise<boolean> => {
+  const filter = 'label=com.docker.swarm.service.name=swarm-vip_agent';
+  const { stdout } = await lab.docker('node3', ['ps', '-q', '-f', filter]);
+  const [container = ''] = stdout.trim().split('\n');
+  const { code } = await lab.exec('node3', ['docker', 'exec', ...options, container, 'sh', '-c', command]);
+  return code === 0;
 };
+/** Again and again: keepalived's dump is written anew each 15 s, and what it frees would be room for a configuration. */
+const keepFull =
+  'mkdir /run/full; while [ -d /run/full ]; do cat /dev/zero >>/run/filler; sleep 0.1; done; rm /run/filler';
+const isFull = 'test "$(df --output=avail /run | tail -n 1)" -eq 0';
 
 export const rows: readonly AlertRow[] = [
   {
@@ -143,11 +150,17 @@ export const rows: readonly AlertRow[] = [
     title: 'an agent cannot write what it is to run',
     fires: [['SwarmVipGenerationLag', {}]],
     act: async (stage) => {
-      await inAgent(stage, 'cat /dev/zero >/run/filler');
+      await inAgent(stage, keepFull, '--detach');
+      await until('the disk to be full', async () => (await inAgent(stage, isFull)) || undefined, {
+        ...{ timeoutMs: 20_000, signal: stage.signal },
+      });
       await label(stage.lab, 'node3', { KEEPALIVED_PRIORITY: '50' });
     },
     mend: async (stage) => {
-      await inAgent(stage, 'rm /run/filler');
+      await inAgent(stage, 'rmdir /run/full');
+      await until('room again', async () => (await inAgent(stage, 'test ! -e /run/filler')) || undefined, {
+        ...{ timeoutMs: 20_000, signal: stage.signal },
+      });
       await label(stage.lab, 'node3', { KEEPALIVED_PRIORITY: String(priorities.node3) });
       await calm(stage);
     },
