@@ -3,7 +3,9 @@ import type { Log } from '../shared/io/log.ts';
 import type { Assignment, Hello, Tasks, Welcome } from '../shared/protocol.ts';
 import type { AgentConfig } from './config.ts';
 import { type Endpoint, endpointText } from './core/endpoints.ts';
+import { unproven, unprovenCode } from './core/unproven.ts';
 import { type CoordinatorLink, createCoordinatorLink, type LinkStatus } from './io/coordinator-link.ts';
+import type { Problems } from './io/problems.ts';
 import { ManagersFile, type StateStore } from './io/state-store.ts';
 
 export interface Links {
@@ -17,6 +19,7 @@ export interface LinksDeps {
   readonly config: AgentConfig;
   readonly log: Log;
   readonly store: StateStore;
+  readonly problems: Pick<Problems, 'set' | 'clear'>;
   readonly hello: () => Hello;
   readonly random: () => number;
   /** False: refused as older than what is known. */
@@ -28,7 +31,7 @@ export interface LinksDeps {
 }
 
 export function createLinks(deps: LinksDeps): Links {
-  const { config, log, store } = deps;
+  const { config, log, store, problems } = deps;
   const links = new Map<string, CoordinatorLink>();
   const refusing = new Set<string>();
   let managers: readonly string[] = store.read(config.paths.managers, ManagersFile)?.managers ?? [];
@@ -45,6 +48,7 @@ export function createLinks(deps: LinksDeps): Links {
       log.info({ event: 'coordinator-forgotten', endpoint: name }, 'is no manager any more');
       link.close();
       links.delete(name);
+      problems.clear(unprovenCode, name);
     }
     for (const [name, endpoint] of now) if (!links.has(name)) links.set(name, open(name, endpoint));
   };
@@ -57,6 +61,7 @@ export function createLinks(deps: LinksDeps): Links {
       hello: deps.hello,
       random: deps.random,
       onChange: deps.onChange,
+      onImpostor: (present) => (present ? problems.set(unproven(name)) : problems.clear(unprovenCode, name)),
       onWelcome: (welcome) => welcomed(name, welcome),
       // One that was active before goes on until it notices: its words are no fault of anybody.
       onTasks: deps.onTasks,

@@ -111,6 +111,7 @@ async function main(): Promise<void> {
     config,
     log,
     store,
+    problems,
     hello: () => helloFrame(config, keepalivedVersion),
     random: Math.random,
     // Whoever leaves takes no more orders: the next life is told again.

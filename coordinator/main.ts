@@ -15,13 +15,15 @@ import { createAgentServer } from './io/agent-server.ts';
 import { createSteward } from './io/agent-steward.ts';
 import { createDoors } from './io/doors.ts';
 import { createEngine, limit } from './io/engine.ts';
-import { createKeyRing } from './io/key-ring.ts';
+import { createKeyRing, type KeyRing } from './io/key-ring.ts';
+import { createKeyVault } from './io/key-vault.ts';
 import { startLookLoop } from './io/look-loop.ts';
 import { createMetrics } from './io/metrics.ts';
 import { readOwnContainer } from './io/own-container.ts';
 import { createDelivery } from './io/receivers.ts';
 import { relayed } from './io/relay.ts';
-import { createSwarm, type Swarm } from './io/swarm.ts';
+import { createSigningRing, type SigningRing } from './io/signing-ring.ts';
+import { createSwarm, type JoinTokens, type Swarm } from './io/swarm.ts';
 import { createMigrateAction } from './migrate.ts';
 import { createNotifier, knowledgeOf, startNotifying } from './notifier.ts';
 import { createPages } from './pages.ts';
@@ -42,9 +44,17 @@ async function main(): Promise<void> {
   const [service, task] = await ownNames(config, docker, log);
   const swarm = createSwarm(docker, service);
   const self = config.node ?? (await askUntilAnswered(() => swarm.ownNode(), log));
-  // Without a key from the operator it follows from Swarm, and the agents are created here.
+  // Without a key from the operator both follow from Swarm, and the agents are created here.
   const derived = config.keys.length === 0;
   const keys = createKeyRing(config.keys, Date.now);
+  const vault = createKeyVault(docker, log);
+  const signing = createSigningRing(derived ? undefined : config.signingKey, vault.read);
+
+  if (derived && config.signingKey)
+    log.warn(
+      { event: 'setting-note' },
+      'COORDINATOR_KEY_FILE is for agents of a compose file: those that are created here know a key that follows from Swarm',
+    );
 
   const refusals = createRefusals(log, Date.now);
   const metrics = createMetrics(version, refusals.counts, () => notifier.counts());
@@ -52,7 +62,7 @@ async function main(): Promise<void> {
 
   const server = createAgentServer(
     keys,
-    config.signingKey,
+    signing,
     {
       admit: (node, address) => coordinator.admit(node, address),
       hello: (hello) => coordinator.hello(hello),
@@ -93,7 +103,7 @@ async function main(): Promise<void> {
     ...{ log, now: Date.now, random: Math.random },
   });
   const notifying = startNotifying(notifier, log);
-  const steward = createSteward({ docker, swarm, keys: derived ? keys : undefined, log });
+  const steward = createSteward({ docker, swarm, keys: derived ? keys : undefined, signing, vault, log });
 
   const [localPages, localActions] = relayed(
     { keys, port: config.agentListen.port, owns: () => doors.open() || coordinator.ownsPorts() },
@@ -111,8 +121,7 @@ async function main(): Promise<void> {
     if (!(await coordinator.look())) return;
     tasks.again();
     try {
-      if (derived && keys.renew(await swarm.joinToken()))
-        log.info({ event: 'key-derived' }, 'the agents’ key follows from Swarm’s join token');
+      if (derived) await deriveKeys(await swarm.joinTokens(), keys, signing, log);
       const wasOpen = doors.open();
       await doors.keep(coordinator.ownsPorts() && keys.current() !== undefined).catch(fail);
       // Only who can be reached becomes active.
@@ -157,6 +166,16 @@ async function main(): Promise<void> {
   };
   process.once('SIGTERM', (signal) => void shutDown(signal));
   process.once('SIGINT', (signal) => void shutDown(signal));
+}
+
+async function deriveKeys(tokens: JoinTokens, keys: KeyRing, signing: SigningRing, log: Log): Promise<void> {
+  if (keys.renew(tokens.worker))
+    log.info({ event: 'key-derived' }, 'the agents’ key follows from Swarm’s join token');
+  if (await signing.renew(tokens))
+    log.info(
+      { event: 'coordinator-key-derived' },
+      'the coordinators’ own key follows from that for managers',
+    );
 }
 
 /** Of the own service and task: what the stack tells by templates need not be asked of the engine. */

@@ -229,6 +229,8 @@ export const Hello = v.object({
   keepalivedVersion: shortText,
   /** Unix milliseconds by the node's clock as it says this. Absent: an older agent. */
   clockMs: v.optional(count),
+  /** Name of the coordinators' key whose proof the agent asks for. Absent: none, or an older agent. */
+  coordinatorKey: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{12}$/))),
 });
 export type Hello = v.InferOutput<typeof Hello>;
 
@@ -321,7 +323,7 @@ export const Welcome = v.object({
   role: v.picklist(['active', 'standby']),
   /** All managers an agent should connect to, itself included. Empty while they are not known: nothing changes then. */
   managers: list(Address, 64),
-  /** Signature of this connection by the coordinators' own key; needed by agents that know its public half. */
+  /** Signature of this connection by the key that `hello` named; needed by agents that know its public half. */
   proof: v.optional(v.pipe(v.string(), v.maxLength(100))),
 });
 export type Welcome = v.InferOutput<typeof Welcome>;

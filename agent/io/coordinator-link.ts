@@ -2,7 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { ConnectionOptions } from 'node:tls';
 import { type ClientOptions, WebSocket } from 'ws';
-import { isProven } from '../../shared/io/coordinator-proof.ts';
+import { isProven, publicKeyName, publicKeyText } from '../../shared/io/coordinator-proof.ts';
 import type { Log } from '../../shared/io/log.ts';
 import { pskIdentity } from '../../shared/io/psk-identity.ts';
 import {
@@ -23,6 +23,9 @@ import { reconnectDelayMs } from '../core/backoff.ts';
 import { type Endpoint, endpointText } from '../core/endpoints.ts';
 
 const queueLimitBytes = 4_194_304;
+/** What a liar leaves of his connection must not keep us from asking again. */
+const partingMs = 1_000;
+const unprovenWords = 'does not prove that it is a coordinator';
 /** The same manager under a second name: how often to look whether the other connection still stands. */
 const duplicateDelayMs = 10_000;
 
@@ -37,6 +40,8 @@ export interface LinkDeps {
   readonly onWelcome: (welcome: Welcome) => void;
   readonly onAssignment: (assignment: Assignment) => void;
   readonly onTasks: (tasks: Tasks) => void;
+  /** Whether somebody answers here who cannot prove to be a coordinator. */
+  readonly onImpostor: (present: boolean) => void;
   readonly onChange: () => void;
   /** Whether another link talks to this manager already. */
   readonly isTaken: (manager: NodeId) => boolean;
@@ -46,6 +51,8 @@ export interface LinkStatus {
   readonly connected: boolean;
   readonly welcome: Welcome | null;
   readonly badFrames: number;
+  /** How often who answered could not prove to be a coordinator. */
+  readonly unproven: number;
   readonly lastError: string | null;
 }
 
@@ -65,6 +72,7 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
   let welcome: Welcome | null = null;
   let attempt = 0;
   let badFrames = 0;
+  let unproven = 0;
   let lastError: string | null = null;
   let saidError: string | null = null;
   let closed = false;
@@ -72,6 +80,7 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
   /** The manager that another link talks to, while this one waits. */
   let yielded: NodeId | null = null;
 
+  const asked = deps.coordinatorKey && { coordinatorKey: publicKeyName(publicKeyText(deps.coordinatorKey)) };
   const options: ClientOptions & Pick<ConnectionOptions, 'pskCallback'> = {
     ...pskTlsOptions,
     pskCallback: () => ({ psk: deps.key, identity: pskIdentity(hello().node, deps.key) }),
@@ -110,7 +119,7 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
     current.on('pong', hear).on('ping', hear);
     current.on('open', () => {
       hear();
-      current.send(JSON.stringify(hello()));
+      current.send(JSON.stringify({ ...hello(), ...asked }));
     });
     current.on('message', (data, binary) => {
       hear();
@@ -126,6 +135,8 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
   };
 
   const receive = (current: WebSocket, channel: unknown, text: string) => {
+    // Whoever was turned away may go on talking.
+    if (current.readyState !== WebSocket.OPEN) return;
     const parsed = parseFrame(CoordinatorFrame, text);
     if (!parsed.ok) {
       badFrames += 1;
@@ -148,8 +159,10 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
       return;
     }
     if (deps.coordinatorKey && !welcome && !isProven(channel, deps.coordinatorKey, frame.proof)) {
-      lastError = 'does not prove that it is a coordinator: its COORDINATOR_KEY_FILE is another or missing';
+      lastError = unprovenWords;
+      unproven += 1;
       current.close(closeCode.unproven, 'no proof of a coordinator');
+      setTimeout(() => current.terminate(), partingMs).unref();
       return;
     }
     if (!welcome || welcome.role !== frame.role) {
@@ -163,6 +176,7 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
     attempt = 0;
     lastError = null;
     saidError = null;
+    deps.onImpostor(false);
     deps.onWelcome(frame);
     deps.onChange();
   };
@@ -173,6 +187,7 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
     welcome = null;
     socket = undefined;
     if (closed) return;
+    deps.onImpostor(lastError === unprovenWords);
     if (code >= 4000 && lastError === null) lastError = `closed by the coordinator: ${code} ${reason}`;
     const why = lastError ?? `closed: ${code} ${reason}`;
     if (was || why !== saidError) {
@@ -196,7 +211,7 @@ export function createCoordinatorLink(endpoint: Endpoint, deps: LinkDeps): Coord
       }
       socket.send(text);
     },
-    status: () => ({ connected: welcome !== null, welcome, badFrames, lastError }),
+    status: () => ({ connected: welcome !== null, welcome, badFrames, unproven, lastError }),
     yieldToOther() {
       yielded = welcome?.node ?? null;
       socket?.close(1000, 'connected to this manager already');

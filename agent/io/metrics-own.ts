@@ -59,6 +59,11 @@ function linkSeries({ links }: MetricsInput, { gauge, counter }: Families): void
     'Frames refused by their schema',
     [...links].map(([endpoint, status]) => [{ endpoint }, status.badFrames]),
   );
+  counter(
+    'swarm_vip_agent_unproven_coordinators_total',
+    'Times that who answered could not prove to be a coordinator',
+    [...links].map(([endpoint, status]) => [{ endpoint }, status.unproven]),
+  );
 }
 
 function groupSeries({ report, instances, standsAside }: MetricsInput, { gauge }: Families): void {

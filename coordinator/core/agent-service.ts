@@ -27,8 +27,15 @@ export interface AgentOrder {
 
 const passedOn = ['LEASE', 'LOG_LEVEL', 'VRRP_PRIORITY', 'VRRP_RT_PRIORITY'] as const;
 
-/** Of several stacks the oldest decides, as everywhere. Undefined when no coordinator creates agents. */
-export function agentOrder({ services }: Snapshot): AgentOrder | Problem | undefined {
+/** What agents get of the coordinators' own key. */
+export const publicKeyVariable = 'COORDINATOR_PUBLIC_KEY';
+
+/**
+ * Of several stacks the oldest decides, as everywhere. Undefined when no coordinator creates agents.
+ * @param publicKey of the coordinators, for agents that are to ask for its proof
+ */
+export function agentOrder(snapshot: Snapshot, publicKey?: string): AgentOrder | Problem | undefined {
+  const { services } = snapshot;
   const decides = byAge(services).find((service) => derivesKey(service) && service.image);
   if (!decides) return undefined;
   const image = decides.env['AGENT_IMAGE']?.trim() || agentImageOf(decides.image ?? '');
@@ -39,9 +46,43 @@ export function agentOrder({ services }: Snapshot): AgentOrder | Problem | undef
       passedOn.flatMap((key) => (decides.env[key]?.trim() ? [[key, decides.env[key]?.trim() ?? '']] : [])),
     ),
     ...(port === undefined ? {} : { AGENT_PORT: port }),
+    // In `madeFor` with the rest: a coordinator of a version that can prove nothing finds the service made for something
+    // else and takes the key out of it, before it is missed.
+    ...(publicKey && asksForProof(snapshot) ? { [publicKeyVariable]: publicKey } : {}),
   };
   const madeFor = [decides.image, image, ...Object.entries(env).map((pair) => pair.join('='))].join(' ');
   return { image, madeFor, env };
+}
+
+/**
+ * Whether agents are to believe only who proves to be a coordinator. Not as long as one of another version may be active,
+ * which perhaps cannot: that begins when all run one image. It does not end while stacks are updated one after the other.
+ */
+function asksForProof(snapshot: Snapshot): boolean {
+  const asks = snapshot.agentServices?.some(({ managed, env }) => managed && env[publicKeyVariable]);
+  return asks || (otherImages(snapshot).length === 0 && !snapshot.services.some(({ updating }) => updating));
+}
+
+function otherImages({ services }: Snapshot): CoordinatorService[] {
+  const [oldest, ...others] = byAge(services).filter((each) => derivesKey(each) && each.tasks.length > 0);
+  return others.filter(({ image }) => image !== oldest?.image);
+}
+
+/** Undefined when agents ask for a proof, or soon will. */
+export function unproven(snapshot: Snapshot, order: AgentOrder): Problem | undefined {
+  const others = otherImages(snapshot);
+  if (order.env[publicKeyVariable] || others.length === 0) return undefined;
+  const names = others.map(({ name }) => name).join(', ');
+  return {
+    code: 'coordinators-differ',
+    severity: 'warning',
+    where: `service ${names}, image`,
+    value: others[0]?.image ?? '',
+    message:
+      'expected the image of the oldest stack, for other versions may be unable to prove that they are coordinators',
+    instead: 'agents believe whoever has their key and a manager’s address',
+    remedy: 'deploy all stacks with one image',
+  };
 }
 
 /** The naming rule: "…/swarm-vip-coordinator:1@sha256:…" → "…/swarm-vip-agent:1". */

@@ -149,6 +149,15 @@ const refusals: Judge = (input) => {
         'update agents and coordinators',
       ),
     );
+  if (count('unproven') > 0)
+    found.push(
+      finding(
+        'key',
+        missing ? 'error' : 'warning',
+        `agents have refused this coordinator ${count('unproven')} times: they know another key of the coordinators`,
+        'COORDINATOR_PUBLIC_KEY of the agents is to be the public half of COORDINATOR_KEY_FILE; where coordinators create the agents, their update mends it',
+      ),
+    );
   return found.length > 0
     ? found
     : [finding('key', 'ok', 'no connection was refused for its key, address or protocol')];

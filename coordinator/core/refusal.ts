@@ -23,6 +23,8 @@ export const refusalKinds = [
   'identity_mismatch',
   'too_fast',
   'slow_reader',
+  /** By an agent, which does not believe this coordinator. */
+  'unproven',
 ] as const;
 export type RefusalKind = (typeof refusalKinds)[number];
 

@@ -1,7 +1,6 @@
 // The WebSocket server for agents: TLS-PSK, one connection per node, frames validated at the edge. It knows sockets and
 // frames; what they mean is decided by whoever gets the events. A coordinator of another stack on the same host, which
 // has no port of its own, asks for pages and actions here (relay.ts).
-import type { KeyObject } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import { createServer } from 'node:https';
 import { createServer as createTcpServer, type Socket } from 'node:net';
@@ -28,6 +27,7 @@ import { fullBucket, takeFrom } from '../core/bucket.ts';
 import { oversizedCode, type Refusal, type RefusalKind, refusalKind } from '../core/refusal.ts';
 import { createGate } from './gate.ts';
 import type { KeyRing } from './key-ring.ts';
+import type { SigningRing } from './signing-ring.ts';
 
 const maxQueuedBytes = 4 * 1_048_576;
 /** An agent reports once a second, on changes up to 50 times, and tells each of 255 instances' transitions apart. */
@@ -56,12 +56,12 @@ export interface AgentServer {
 }
 
 /**
- * @param signing with it this process proves to agents that it is a coordinator
+ * @param signing with these this process proves to agents that it is a coordinator
  * @param neighbours answers what another coordinator of this host asks
  */
 export function createAgentServer(
   keys: Pick<KeyRing, 'find'>,
-  signing: KeyObject | undefined,
+  signing: Pick<SigningRing, 'find'>,
   events: AgentServerEvents,
   neighbours: RequestListener,
 ): AgentServer {
@@ -131,17 +131,25 @@ export function createAgentServer(
     });
     const refusal = events.admit(identity, address);
     if (refusal) return refuse(refusal);
-    const proof = signing && proveConnection(request.socket, signing);
-    if (proof !== undefined) proofs.set(socket, proof);
     const { remoteAddress, remotePort } = request.socket;
-    converse(socket, identity, refuse, () => gate.known(remoteAddress, remotePort));
+    converse(socket, identity, refuse, ({ coordinatorKey }) => {
+      gate.known(remoteAddress, remotePort);
+      const found = signing.find(coordinatorKey);
+      const proof = found && proveConnection(request.socket, found.key);
+      if (proof !== undefined) proofs.set(socket, proof);
+    });
+    socket.on('close', (code) => {
+      if (code !== closeCode.unproven) return;
+      const reason = 'the agent knows another key of the coordinators';
+      events.refused(address, { code, reason }, 'unproven');
+    });
   });
 
   function converse(
     socket: WebSocket,
     identity: string,
     refuse: (refusal: Refusal) => void,
-    greeted: () => void,
+    greeted: (hello: Hello) => void,
   ): void {
     let node: NodeId | undefined;
     let heardMs = Date.now();
@@ -201,7 +209,7 @@ export function createAgentServer(
       }
       const previous = sockets.get(frame.node);
       node = frame.node;
-      greeted();
+      greeted(frame);
       sockets.set(node, socket);
       if (previous && previous !== socket) previous.close(closeCode.replaced, 'the node has connected again');
       events.hello(frame);

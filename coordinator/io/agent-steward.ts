@@ -14,13 +14,17 @@ import {
   agentServiceName,
   agentServiceSpec,
   isOutdated,
+  publicKeyVariable,
   secretPrefix,
+  unproven,
 } from '../core/agent-service.ts';
 import { type AgentService, managerAddresses, nodeName, type Snapshot } from '../core/snapshot.ts';
 import { managedLabel } from '../core/swarm-services.ts';
 import { toldLabel } from '../core/told.ts';
 import { limit } from './engine.ts';
 import type { KeyRing } from './key-ring.ts';
+import { type KeyVault, keyToGive } from './key-vault.ts';
+import type { SigningKey, SigningRing } from './signing-ring.ts';
 import { activeLabel, type Swarm } from './swarm.ts';
 
 export interface Steward {
@@ -45,19 +49,23 @@ export function createSteward(deps: {
   swarm: Pick<Swarm, 'setLabel'>;
   /** Undefined when an operator mounted the key: then he brings the agents, too. */
   keys: KeyRing | undefined;
+  signing: SigningRing;
+  vault: KeyVault;
   log: Log;
 }): Steward {
-  const { docker, swarm, keys, log } = deps;
+  const { docker, swarm, keys, signing, vault, log } = deps;
   /** Of what is tried again at each look only the first failure is told. */
   let told = '';
   /** What the last update of this process was for: tried once, for what Swarm rolls back would fail again. */
   let tried = '';
 
-  async function attempt(what: string, act: () => Promise<void>, problems: Problem[]): Promise<void> {
+  async function attempt(what: string, act: () => Promise<void>, problems: Problem[]): Promise<boolean> {
     try {
       await act();
+      return true;
     } catch (error) {
       problems.push(refused(what, error instanceof Error ? error.message : String(error)));
+      return false;
     }
   }
 
@@ -162,16 +170,22 @@ export function createSteward(deps: {
       if (services.some(({ managed }) => !managed)) {
         if (ours) await attempt('service', () => removeService(ours), problems);
       } else {
-        const order = agentOrder(snapshot);
         const key = keys?.current();
+        const keep = (kept: readonly SigningKey[]) =>
+          attempt(publicKeyVariable, () => vault.keep(kept), problems);
+        const publicKey = key && (await keyToGive(signing, keep, ours?.env[publicKeyVariable]));
+        const order = agentOrder(snapshot, publicKey);
         if (order && 'code' in order) problems.push(order);
         else if (order && key) {
+          const doubt = unproven(snapshot, order);
+          if (doubt) problems.push(doubt);
           await attempt('service', () => tendService(snapshot, order, key), problems);
           await attempt('label of nodes', () => tendLabels(snapshot, nodes), problems);
           await attempt('secret', () => tendSecrets(snapshot), problems);
         }
       }
-      const words = problems.map(({ message }) => message).join('; ');
+      const failed = problems.filter(({ severity }) => severity === 'error');
+      const words = failed.map(({ message }) => message).join('; ');
       if (words !== '' && words !== told) {
         log.warn({ event: 'agents-untended', why: words }, 'the agents cannot be looked after');
       }
@@ -191,6 +205,7 @@ export function createSteward(deps: {
       for (const { ID } of await managedSecrets()) {
         await attempt('secret', () => docker.getSecret(ID).remove(limit()), problems);
       }
+      await attempt('key', () => vault.empty(), problems);
       const Labelled = v.array(
         v.object({ ID: v.string(), Spec: v.object({ Labels: v.nullish(v.record(v.string(), v.string())) }) }),
       );

@@ -43,6 +43,19 @@ const RawTask = v.object({
 });
 type RawTask = v.InferOutput<typeof RawTask>;
 
+const Token = v.pipe(v.string(), v.minLength(20));
+const SwarmSecrets = v.object({
+  ID: v.pipe(v.string(), v.minLength(1)),
+  JoinTokens: v.object({ Worker: Token, Manager: Token }),
+});
+
+/** What a rotation replaces, and the id of the Swarm, which stays. */
+export interface JoinTokens {
+  cluster: string;
+  worker: string;
+  manager: string;
+}
+
 export interface Swarm {
   /** @throws when the engine does not answer in time, or answers what is no Swarm */
   snapshot(more?: { agentTasks: boolean }): Promise<Snapshot>;
@@ -60,8 +73,8 @@ export interface Swarm {
    * they hold would be out of sight with the service gone.
    */
   retire(service: string): Promise<boolean>;
-  /** The secret that lets workers join; managers alone can read it. */
-  joinToken(): Promise<string>;
+  /** The secrets that let nodes join; managers alone can read them. */
+  joinTokens(): Promise<JoinTokens>;
   /**
    * Sets a label of a node, or takes it away (undefined), and returns the version index that raft gave the write.
    * Tries again when somebody else wrote in between. @throws when Swarm has no quorum
@@ -178,11 +191,11 @@ export function createSwarm(docker: Docker, own: string | undefined): Swarm {
       return false;
     },
 
-    async joinToken() {
-      const Inspected = v.object({ JoinTokens: v.object({ Worker: v.pipe(v.string(), v.minLength(20)) }) });
+    async joinTokens() {
       // The types know no options here; dockerode takes them.
       const inspect: (options: object) => Promise<unknown> = docker.swarmInspect.bind(docker);
-      return v.parse(Inspected, await inspect(limit())).JoinTokens.Worker;
+      const { ID: cluster, JoinTokens } = v.parse(SwarmSecrets, await inspect(limit()));
+      return { cluster, worker: JoinTokens.Worker, manager: JoinTokens.Manager };
     },
 
     async ownNode() {

@@ -1,9 +1,10 @@
 // How an agent tells a coordinator from a worker. All nodes have the pre-shared key, so it proves only "one of us". A
-// coordinator signs the connection itself with a key that managers alone have; agents know the public half.
+// coordinator signs the connection itself with a key that managers alone have; agents know the public half, and name it,
+// so that a coordinator can have two keys while one replaces the other.
 //
 // What is signed is TLS' exported keying material (RFC 5705), which is never the same on two connections: whoever stands
 // in the middle with the pre-shared key has two of them, and a signature for the one is worth nothing on the other.
-import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
 
 const label = 'EXPORTER-swarm-vip-coordinator';
@@ -24,6 +25,20 @@ export function readPublicKey(text: string): KeyObject {
   if (key.asymmetricKeyType !== 'ed25519') throw new Error(`a key of type ${key.asymmetricKeyType}`);
   return key;
 }
+
+/** What `readPublicKey` reads; of a private key its public half. */
+export const publicKeyText = (key: KeyObject): string =>
+  (key.type === 'private' ? createPublicKey(key) : key)
+    .export({ type: 'spki', format: 'der' })
+    .toString('base64');
+
+/** 12 hex digits of a hash. */
+export const publicKeyName = (publicText: string): string =>
+  createHash('sha256')
+    .update('swarm-vip coordinator key name\0')
+    .update(publicText)
+    .digest('hex')
+    .slice(0, 12);
 
 export function proveConnection(socket: unknown, key: KeyObject): string | undefined {
   const mark = markOf(socket);

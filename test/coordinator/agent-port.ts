@@ -6,6 +6,7 @@ import pino from 'pino';
 import { refusalKinds } from '../../coordinator/core/refusal.ts';
 import { createAgentServer } from '../../coordinator/io/agent-server.ts';
 import { createKeyRing } from '../../coordinator/io/key-ring.ts';
+import { createSigningRing } from '../../coordinator/io/signing-ring.ts';
 import { createRefusals } from '../../coordinator/refusals.ts';
 import { closeCode } from '../../shared/protocol.ts';
 import { id } from './world.ts';
@@ -29,7 +30,7 @@ const ring = createKeyRing(
 const neighbours: RequestListener = (_, response) => void response.writeHead(426).end();
 const server = createAgentServer(
   ring,
-  undefined,
+  createSigningRing(undefined),
   {
     admit(node, address) {
       if (node === id(2) || (node === id(1) && address === '127.0.0.1')) return undefined;

@@ -9,6 +9,7 @@ import {
   agentOrder,
   agentServiceSpec,
   isOutdated,
+  unproven,
 } from '../../coordinator/core/agent-service.ts';
 import type { AgentRecord } from '../../coordinator/core/agents.ts';
 import type { AgentService } from '../../coordinator/core/snapshot.ts';
@@ -140,6 +141,58 @@ describe('the agent service', () => {
     });
     assert.deepEqual(spec.UpdateConfig, update(agent.deploy.update_config));
     assert.deepEqual(spec.RollbackConfig, update(agent.deploy.rollback_config));
+  });
+});
+
+describe('what agents are to know of coordinators', () => {
+  const stack = (name: string, more: Parameters<typeof service>[1] = {}) =>
+    service({}, { id: name, name, image, ...more });
+  const agents = (env: Record<string, string>) => ({
+    agentServices: [{ id: 'a', name: 'a', managed: true, secrets: [], env, updating: false }],
+  });
+  const given = (services: ReturnType<typeof service>[], env: Record<string, string> = {}, key = 'KEY') => {
+    const swarm = { ...snapshot([node(1)], services), ...agents(env) };
+    const order = agentOrder(swarm, key);
+    assert.ok(order && !('code' in order));
+    return {
+      key: order.env['COORDINATOR_PUBLIC_KEY'],
+      madeFor: order.madeFor,
+      doubt: unproven(swarm, order)?.code,
+    };
+  };
+  const knowing = { COORDINATOR_PUBLIC_KEY: 'FORMER' };
+  const other = stack('b', { image: 'registry:5000/vip/swarm-vip-coordinator:1.1' });
+
+  it('is the public half of their own key, and a coordinator that cannot prove it finds the agents outdated', () => {
+    const { key, madeFor, doubt } = given([stack('a')]);
+    assert.deepEqual([key, doubt], ['KEY', undefined]);
+    const before = agentOrder(snapshot([node(1)], [stack('a')]));
+    assert.ok(before && !('code' in before));
+    assert.notEqual(madeFor, before.madeFor);
+    assert.match(madeFor, /COORDINATOR_PUBLIC_KEY=KEY/);
+  });
+
+  it('is nothing as long as a stack with another image, which may be unable to prove it, could be active', () => {
+    const { key, doubt } = given([stack('a'), other]);
+    assert.deepEqual([key, doubt], [undefined, 'coordinators-differ']);
+    assert.equal(given([stack('a'), { ...other, tasks: [] }]).key, 'KEY', 'it does not run');
+    const mounts = { ...other, env: { ...other.env, SWARM_VIP_KEY_FILE: '/run/secrets/key' } };
+    assert.equal(given([stack('a'), mounts]).key, 'KEY', 'it does not speak with these agents');
+    assert.equal(given([stack('a'), stack('b')]).key, 'KEY');
+    const half = given([stack('a', { updating: true }), stack('b')]);
+    assert.deepEqual([half.key, half.doubt], [undefined, undefined], 'the old one may still run');
+  });
+
+  it('does not come and go while stacks are updated one after the other', () => {
+    assert.equal(given([stack('a'), other], knowing).key, 'KEY');
+    assert.equal(given([stack('a', { updating: true }), other], knowing).doubt, undefined);
+  });
+
+  it('is no more when nobody can prove any', () => {
+    const swarm = { ...snapshot([node(1)], [stack('a')]), ...agents(knowing) };
+    const order = agentOrder(swarm, undefined);
+    assert.ok(order && !('code' in order));
+    assert.equal(order.env['COORDINATOR_PUBLIC_KEY'], undefined);
   });
 });
 

@@ -138,6 +138,10 @@ describe('swarm-vip doctor', () => {
       bad({}, healthy, [['wrong_address', 1]]),
       /^warning key: 1 connections came from another address/,
     );
+    matches(
+      bad({ 2: { gone: true } }, healthy, [['unproven', 2]]),
+      /^error key: agents have refused this coordinator 2 times/,
+    );
     matches(bad({}, healthy, [['wrong_version', 1]]), /^error key: 1 connections spoke another protocol/);
   });
 

@@ -14,6 +14,7 @@ import { createAgentServer } from '../../coordinator/io/agent-server.ts';
 import { createDoors } from '../../coordinator/io/doors.ts';
 import { createKeyRing, deriveKey, formerKeyMs } from '../../coordinator/io/key-ring.ts';
 import { relayed } from '../../coordinator/io/relay.ts';
+import { createSigningRing } from '../../coordinator/io/signing-ring.ts';
 import { createHttpServer, json, listenTcp, pageListener, type Routes } from '../../shared/io/http.ts';
 import { pskIdentity } from '../../shared/io/psk-identity.ts';
 import { pskTlsOptions } from '../../shared/tls.ts';
@@ -53,7 +54,7 @@ describe('the ports of a host', () => {
   const coordinator = () => {
     const server = createAgentServer(
       keys,
-      undefined,
+      createSigningRing(undefined),
       {
         // Every node is a stranger; what counts is that the handshake went well.
         admit: () => ({ code: 4002, reason: 'stranger' }),

@@ -6,6 +6,7 @@ import { agentLabel } from '../../coordinator/core/agent-service.ts';
 import { plannedBound } from '../demo/planned-steps.ts';
 import { label } from '../demo/stage.ts';
 import { observe } from '../demo/steps.ts';
+import { PROJECT_ROOT } from '../lab/images.ts';
 import { judge } from '../lab/judge.ts';
 import { createLab } from '../lab/lab.ts';
 import { registryHost } from '../lab/names.ts';
@@ -49,6 +50,7 @@ describe('the operator’s stack on a real Swarm', { timeout: 15 * 60_000 }, () 
     assert.deepEqual([document.groups[0]?.vrid, document.groups[0]?.version], [51, 3]);
     assert.deepEqual(document.agentService, { name: 'swarm-vip-agent', managed: true });
     assert.deepEqual(await Promise.all(['node1', 'node2', 'node3'].map(stage.agentsOn)), [1, 1, 0]);
+    assert.ok(await stage.publicKey(), 'they know whom to believe');
   });
 
   it('shares the agents with two more stacks, which never touch each other', async (t) => {
@@ -132,6 +134,69 @@ describe('the operator’s stack on a real Swarm', { timeout: 15 * 60_000 }, () 
     keepsBound(t, verdict);
   });
 
+  it('has agents that obey nobody who has their key and a manager’s address, but not the managers’ key', async (t) => {
+    const { coordinator } = await status('production');
+    // The operator's stack has one coordinator: on other managers the port is free, as for who has taken their address.
+    const free = lab.nodes().find(({ name }) => name !== coordinator.active?.hostname);
+    assert.ok(free);
+    const ids = (await docker('node', 'inspect', '-f', '{{.ID}}', 'node1', 'node2')).split('\n');
+    const key = await stage.agentsKey('node1');
+    const script = [
+      '--import',
+      `${PROJECT_ROOT}/node_modules/tsx/dist/loader.mjs`,
+      `${PROJECT_ROOT}/test/e2e/liar.ts`,
+    ];
+    const verdict = await cost(async () => {
+      const lying = lab.exec(free.name, ['node', ...script, free.address, key, ...ids], {
+        timeoutMs: 60_000,
+      });
+      await seen('the liar to be named', 'production', ({ problems }) =>
+        problems.some(
+          ({ code, where }) => code === 'coordinator-unproven' && where === `${free.address}:9166`,
+        ),
+      );
+      const { stdout, stderr } = await lying;
+      assert.deepEqual(
+        stdout && JSON.parse(stdout),
+        Object.fromEntries(ids.map((id) => [id, 'refused'])),
+        stderr,
+      );
+    });
+    assert.deepEqual(await stage.holders('production'), ['node1']);
+    keepsBound(t, verdict);
+  });
+
+  it('gets another managers’ key when their join token is rotated, though nobody is left who knew the former one', async (t) => {
+    const scale = (count: 0 | 1) =>
+      docker('service', 'scale', '--detach', `${serviceOf('production')}=${count}`);
+    const patience = { timeoutMs: 60_000, everyMs: 100 };
+    const former = await stage.publicKey();
+    const began = new Date();
+    const verdict = await cost(async () => {
+      await scale(0);
+      const gone = async () => (await stage.coordinators('production')) === 0 || undefined;
+      await until('no coordinator', gone, patience);
+      await docker('swarm', 'join-token', '--rotate', '--quiet', 'manager');
+      await scale(1);
+      const told = async () => {
+        // A container may end while it is looked at.
+        const known = await Promise.all(['node1', 'node2'].map(stage.publicKeysOn)).catch(() => []);
+        const texts = known.flat();
+        return (texts.length === 2 && texts.every((text) => text !== former)) || undefined;
+      };
+      await until('agents that know the next key', told, patience);
+      await healthy('production', 2);
+      await held('production', ['node1']);
+    });
+    t.diagnostic(`took ${Date.now() - began.getTime()} ms`);
+    for (const node of ['node1', 'node2']) {
+      const logs = await stage.agentLogs(node, began);
+      assert.match(logs, /coordinator answers/);
+      assert.doesNotMatch(logs, /does not prove/, 'an agent had no coordinator for a while');
+    }
+    keepsBound(t, verdict);
+  });
+
   it('gets a new key when Swarm’s join token is rotated, without a lost packet', async (t) => {
     const before = await secrets();
     const verdict = await cost(async () => {
@@ -191,7 +256,7 @@ describe('the operator’s stack on a real Swarm', { timeout: 15 * 60_000 }, () 
     await stage.remove('production');
     await held('production', []);
     await until(
-      'agents, key and labels to be gone',
+      'agents, keys and labels to be gone',
       async () => {
         const nodes = await docker(
           'node',
@@ -202,7 +267,11 @@ describe('the operator’s stack on a real Swarm', { timeout: 15 * 60_000 }, () 
           '-f',
           '{{json .Spec.Labels}}',
         );
-        const left = [await docker('service', 'ls', '-q'), await secrets()].join('');
+        const left = [
+          await docker('service', 'ls', '-q'),
+          await docker('config', 'ls', '-q'),
+          await secrets(),
+        ].join('');
         const run = await Promise.all(['node1', 'node2', 'node3'].map(stage.agentsOn));
         return (left === '' && !nodes.includes(agentLabel) && run.every((count) => count === 0)) || undefined;
       },

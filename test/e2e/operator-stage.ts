@@ -1,5 +1,6 @@
 // The stage of the former operator's users: their stack file with our image, and what the operator itself made.
 import { setTimeout as delay } from 'node:timers/promises';
+import { publicKeyVariable } from '../../coordinator/core/agent-service.ts';
 import type { Status } from '../../coordinator/core/status.ts';
 import { cli, statusOf } from '../demo/stage.ts';
 import { PROJECT_ROOT } from '../lab/images.ts';
@@ -28,6 +29,15 @@ export interface OperatorStage {
   held(stack: string, by: readonly string[], timeoutMs?: number): Promise<void>;
   /** Containers of agents. */
   agentsOn(node: string): Promise<number>;
+  /** Containers of coordinators, on all nodes. */
+  coordinators(stack: string): Promise<number>;
+  /** What Swarm tells agents of the coordinators' own key; the agents that run on a node may know another one yet. */
+  publicKey(): Promise<string | undefined>;
+  publicKeysOn(node: string): Promise<(string | undefined)[]>;
+  /** Also of those that have ended. */
+  agentLogs(node: string, since: Date): Promise<string>;
+  /** The key that all agents have. */
+  agentsKey(node: string): Promise<string>;
 }
 
 const hosts: Readonly<Record<string, number>> = { production: 100, staging: 101, development: 102 };
@@ -44,6 +54,11 @@ export function operatorStage(lab: Lab): OperatorStage {
       }),
     );
     return found.flat();
+  };
+  const containers = async (node: string, service: string, ...which: string[]) => {
+    const filter = `label=com.docker.swarm.service.name=${service}`;
+    const { stdout } = await lab.docker(node, ['ps', '-q', ...which, '-f', filter]);
+    return stdout.split('\n').filter((line) => line !== '');
   };
   const status = (stack: string) => statusOf(lab, undefined, serviceOf(stack));
   return {
@@ -93,13 +108,42 @@ export function operatorStage(lab: Lab): OperatorStage {
         { timeoutMs, everyMs: 100 },
       );
     },
-    agentsOn: async (node) => {
-      const filter = 'label=com.docker.swarm.service.name=swarm-vip-agent';
-      const { stdout } = await lab.docker(node, ['ps', '-q', '-f', filter]);
-      return stdout.split('\n').filter((line) => line !== '').length;
+    agentsOn: async (node) => (await containers(node, 'swarm-vip-agent')).length,
+    coordinators: async (stack) =>
+      (await Promise.all(lab.nodes().map(({ name }) => containers(name, serviceOf(stack))))).flat().length,
+    publicKey: async () =>
+      publicKeyIn(
+        await docker(
+          'service',
+          'inspect',
+          'swarm-vip-agent',
+          '-f',
+          '{{json .Spec.TaskTemplate.ContainerSpec.Env}}',
+        ),
+      ),
+    publicKeysOn: async (node) =>
+      Promise.all(
+        (await containers(node, 'swarm-vip-agent')).map(async (id) =>
+          publicKeyIn((await lab.docker(node, ['inspect', '-f', '{{json .Config.Env}}', id])).stdout),
+        ),
+      ),
+    agentLogs: async (node, since) => {
+      const ids = await containers(node, 'swarm-vip-agent', '--all');
+      const logs = ids.map((id) => lab.docker(node, ['logs', '--since', since.toISOString(), id]));
+      return (await Promise.all(logs)).map(({ stdout }) => stdout).join('');
+    },
+    agentsKey: async (node) => {
+      const [id = ''] = await containers(node, 'swarm-vip-agent');
+      return (await lab.docker(node, ['exec', id, 'cat', '/run/secrets/swarm-vip-key'])).stdout.trim();
     },
   };
 }
+
+/** @param env as JSON */
+const publicKeyIn = (env: string): string | undefined =>
+  (JSON.parse(env) as string[])
+    .find((pair) => pair.startsWith(`${publicKeyVariable}=`))
+    ?.slice(publicKeyVariable.length + 1);
 
 /**
  * What the former operator makes for a node: a service named and configured like this, without any label, that runs

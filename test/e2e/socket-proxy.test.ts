@@ -108,6 +108,8 @@ describe('a coordinator behind a socket proxy', { timeout: 5 * 60_000 }, () => {
       ['GET', `/tasks/${id}/logs`],
       ['GET', `/services/${id}/logs?stdout=1`],
       ['POST', '/services/create'],
+      ['POST', '/configs/create'],
+      ['DELETE', `/configs/${id}`],
       ['POST', `/services/${id}/update?version=1`],
       ['DELETE', `/nodes/${id}`],
       ['POST', '/swarm/leave'],
@@ -156,6 +158,15 @@ describe('a coordinator behind a socket proxy', { timeout: 5 * 60_000 }, () => {
     );
     await settled(wait, 'node1');
     assert.equal(await asks('GET', '/swarm'), '200');
+    // It has kept its own key, or no agent would be told to ask for its proof.
+    const env = await docker(
+      'service',
+      'inspect',
+      '-f',
+      '{{.Spec.TaskTemplate.ContainerSpec.Env}}',
+      'swarm-vip-agent',
+    );
+    assert.match(env.stdout, /COORDINATOR_PUBLIC_KEY=/);
     for (const path of ['/containers/create', '/swarm/leave', '/services/x/update'])
       assert.equal(await asks('POST', path), '403', path);
   });
