@@ -103,7 +103,15 @@ async function main(): Promise<void> {
     ...{ log, now: Date.now, random: Math.random },
   });
   const notifying = startNotifying(notifier, log);
-  const steward = createSteward({ docker, swarm, keys: derived ? keys : undefined, signing, vault, log });
+  const steward = createSteward({
+    docker,
+    swarm,
+    keys: derived ? keys : undefined,
+    signing,
+    vault,
+    log,
+    now: Date.now,
+  });
 
   const [localPages, localActions] = relayed(
     { keys, port: config.agentListen.port, owns: () => doors.open() || coordinator.ownsPorts() },

@@ -55,12 +55,14 @@ export function agentOrder(snapshot: Snapshot, publicKey?: string): AgentOrder |
 }
 
 /**
- * Whether agents are to believe only who proves to be a coordinator. Not as long as one of another version may be active,
- * which perhaps cannot: that begins when all run one image. It does not end while stacks are updated one after the other.
+ * Whether agents are to believe only who proves to be a coordinator. Not as long as one of another version may become
+ * active, which perhaps cannot: that begins when all stacks run one image, and all tasks of each. It does not end while
+ * they are updated one after the other.
  */
 function asksForProof(snapshot: Snapshot): boolean {
   const asks = snapshot.agentServices?.some(({ managed, env }) => managed && env[publicKeyVariable]);
-  return asks || (otherImages(snapshot).length === 0 && !snapshot.services.some(({ updating }) => updating));
+  const halfway = snapshot.services.some(({ updating, tasks }) => updating && tasks.length > 1);
+  return asks || (!halfway && otherImages(snapshot).length === 0);
 }
 
 function otherImages({ services }: Snapshot): CoordinatorService[] {
@@ -161,6 +163,13 @@ export function agentServiceSpec({ madeFor, env }: AgentOrder, { image, secret, 
     RollbackConfig: { ...update, FailureAction: 'pause', Monitor: seconds(5) },
   };
 }
+
+/**
+ * Whether the next update is to wait for the one before it. Swarm, told of it, begins anew at once, whatever is just down:
+ * of two agents both were, and with them the address for 9.8 s. One that never ends must not hold up its own correction.
+ */
+export const waitsForUpdate = (service: AgentService, waitedMs: number, agents: number): boolean =>
+  service.replacing === true && waitedMs < 60_000 + 30_000 * agents;
 
 /** Whether the service is no longer what it should be. What somebody added to it by hand is no reason. */
 export function isOutdated(

@@ -50,8 +50,10 @@ export interface AgentService {
   /** Names of the secrets that it mounts. */
   secrets: string[];
   env: Record<string, string>;
-  /** An update is under way. */
+  /** An update is under way, or has stopped halfway. */
   updating: boolean;
+  /** Swarm replaces its tasks, one after the other, forward or back. */
+  replacing?: boolean;
   /** Swarm has taken the last update back. */
   rolledBack?: boolean;
 }

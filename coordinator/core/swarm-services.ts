@@ -102,6 +102,7 @@ function agentService({ ID, Spec, UpdateStatus }: ListedService, env: Record<str
     secrets: (Spec.TaskTemplate.ContainerSpec.Secrets ?? []).map(({ SecretName }) => SecretName),
     env,
     updating: isUpdating(UpdateStatus?.State),
+    replacing: ['updating', 'rollback_started'].includes(UpdateStatus?.State ?? ''),
     rolledBack: UpdateStatus?.State?.startsWith('rollback') === true,
   };
 }

@@ -17,6 +17,7 @@ import {
   publicKeyVariable,
   secretPrefix,
   unproven,
+  waitsForUpdate,
 } from '../core/agent-service.ts';
 import { type AgentService, managerAddresses, nodeName, type Snapshot } from '../core/snapshot.ts';
 import { managedLabel } from '../core/swarm-services.ts';
@@ -52,12 +53,15 @@ export function createSteward(deps: {
   signing: SigningRing;
   vault: KeyVault;
   log: Log;
+  now: () => number;
 }): Steward {
-  const { docker, swarm, keys, signing, vault, log } = deps;
+  const { docker, swarm, keys, signing, vault, log, now } = deps;
   /** Of what is tried again at each look only the first failure is told. */
   let told = '';
   /** What the last update of this process was for: tried once, for what Swarm rolls back would fail again. */
   let tried = '';
+  /** Since when an update waits for the one before it. */
+  let waitingSinceMs: number | undefined;
 
   async function attempt(what: string, act: () => Promise<void>, problems: Problem[]): Promise<boolean> {
     try {
@@ -97,7 +101,12 @@ export function createSteward(deps: {
     const managers = managerAddresses(snapshot);
     const present = snapshot.agentServices?.find(({ managed }) => managed);
     const secretName = secretPrefix + keyName(key);
-    if (present && !isOutdated(present, order, secretName, managers)) return;
+    if (present && !isOutdated(present, order, secretName, managers)) {
+      waitingSinceMs = undefined;
+      return;
+    }
+    if (present && waits(present, snapshot)) return;
+    waitingSinceMs = undefined;
     const attempted = `${order.madeFor} ${secretName}`;
     if (present?.rolledBack && tried === attempted) {
       throw new Error(`its update to ${order.image} did not come up and was rolled back`);
@@ -114,6 +123,12 @@ export function createSteward(deps: {
       { event: 'agents-created', service: agentServiceName, image: order.image },
       'the agent service is created',
     );
+  }
+
+  function waits(present: AgentService, { nodes }: Snapshot): boolean {
+    waitingSinceMs ??= now();
+    const agents = nodes.filter(({ labels }) => labels[agentLabel] !== undefined).length;
+    return waitsForUpdate(present, now() - waitingSinceMs, agents);
   }
 
   async function update(present: AgentService, spec: ReturnType<typeof agentServiceSpec>): Promise<void> {

@@ -10,6 +10,7 @@ import {
   agentServiceSpec,
   isOutdated,
   unproven,
+  waitsForUpdate,
 } from '../../coordinator/core/agent-service.ts';
 import type { AgentRecord } from '../../coordinator/core/agents.ts';
 import type { AgentService } from '../../coordinator/core/snapshot.ts';
@@ -77,6 +78,18 @@ describe('the agent service', () => {
     assert.equal(outdated({ madeFor: ordered(service({}, { image })).madeFor }), true, 'another LEASE');
     const next = ordered(service({ LEASE: '6s' }, { image: image.replace('abc', 'def') }));
     assert.equal(isOutdated(made, next, 'swarm-vip-key-1', [ip(1)]), true, 'the same tag, another digest');
+  });
+
+  it('waits with the next update until Swarm has done with the one before, but not for ever', () => {
+    const waits = (change: Partial<AgentService>, waitedMs: number) =>
+      waitsForUpdate({ ...made, ...change }, waitedMs, 3);
+    const replacing = { updating: true, replacing: true };
+    assert.deepEqual(
+      [waits(replacing, 0), waits(replacing, 149_999), waits(replacing, 150_000)],
+      [true, true, false],
+    );
+    assert.equal(waits({ updating: true, replacing: false }, 0), false, 'it has stopped halfway');
+    assert.equal(waits({}, 0), false);
   });
 
   it('is what compose.yaml deploys, but for the key’s name, the nodes and the rest of the stack', () => {
@@ -179,8 +192,10 @@ describe('what agents are to know of coordinators', () => {
     const mounts = { ...other, env: { ...other.env, SWARM_VIP_KEY_FILE: '/run/secrets/key' } };
     assert.equal(given([stack('a'), mounts]).key, 'KEY', 'it does not speak with these agents');
     assert.equal(given([stack('a'), stack('b')]).key, 'KEY');
-    const half = given([stack('a', { updating: true }), stack('b')]);
-    assert.deepEqual([half.key, half.doubt], [undefined, undefined], 'the old one may still run');
+    const tasks = [1, 2].map((n) => ({ id: `task${n}`, node: id(n) }));
+    const half = given([stack('a', { updating: true, tasks }), stack('b')]);
+    assert.deepEqual([half.key, half.doubt], [undefined, undefined], 'an old one may still run');
+    assert.equal(given([stack('a', { updating: true }), stack('b')]).key, 'KEY', 'this is the new one');
   });
 
   it('does not come and go while stacks are updated one after the other', () => {

@@ -119,6 +119,32 @@ describe('the services of a Swarm', () => {
     ]);
   });
 
+  it('tell agents that Swarm replaces just now from those whose update has ended, or stopped halfway', () => {
+    const agents = [
+      'updating',
+      'rollback_started',
+      'paused',
+      'rollback_paused',
+      'completed',
+      'rollback_completed',
+    ];
+    const list = agents.map((State) => ({
+      ...raw(State, { labels: { 'swarm-vip.role': 'agent' } }),
+      UpdateStatus: { State },
+    }));
+    const found = ourServices(readServices(list), undefined, new Set()).agents;
+    const named = (is: (service: (typeof found)[number]) => unknown) =>
+      found.filter(is).map(({ name }) => name);
+    assert.deepEqual(
+      named(({ replacing }) => replacing),
+      agents.slice(0, 2),
+    );
+    assert.deepEqual(
+      named(({ updating }) => updating),
+      agents.slice(0, 4),
+    );
+  });
+
   it('tell what the former operator made by name and settings together, and the operator by its contract', () => {
     const made = ['KEEPALIVED_VIRTUAL_IPS=10.0.0.100', 'KEEPALIVED_PRIORITY=100'];
     const list = [
