@@ -218,7 +218,7 @@ describe('the operator’s stack on a real Swarm', { timeout: 15 * 60_000 }, () 
       const former = await stage.publicKey();
       await docker('swarm', 'join-token', '--rotate', '--quiet', 'worker');
       const mounted =
-        '{{.UpdateStatus.State}} {{(index .Spec.TaskTemplate.ContainerSpec.Secrets 0).SecretName}}';
+        '{{with .UpdateStatus}}{{.State}}{{end}} {{(index .Spec.TaskTemplate.ContainerSpec.Secrets 0).SecretName}}';
       const begun = async () => {
         const [state, secret] = (await docker('service', 'inspect', 'swarm-vip-agent', '-f', mounted)).split(
           ' ',
