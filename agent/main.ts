@@ -47,6 +47,7 @@ async function main(): Promise<void> {
 
   const events: Events = {
     onKernelChange: () => undefined,
+    onGone: () => undefined,
     onSurroundings: () => undefined,
     onChange: () => undefined,
     send: () => undefined,
@@ -80,6 +81,7 @@ async function main(): Promise<void> {
     applier.reconsider();
     node.holding.look();
   };
+  events.onGone = observer.gone;
   events.onSurroundings = () => {
     applier.reconsider();
     node.holding.look();

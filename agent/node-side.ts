@@ -10,6 +10,7 @@ import { createForeignHolders } from './foreign-holders.ts';
 import { createHealth } from './health.ts';
 import { createHistory, type HistoryKeeper } from './history.ts';
 import { createHoldingWatch, type HoldingWatch } from './holding.ts';
+import { createHeirs } from './inheritance.ts';
 import { type KernelWatch, watchKernel } from './io/addresses.ts';
 import { jsonSignal } from './io/dump.ts';
 import { createKeepalivedIo } from './io/keepalived-io.ts';
@@ -52,6 +53,7 @@ export interface NodeSide {
 /** What the node's side tells; bound once the rest of the agent stands. */
 export interface Events {
   onKernelChange: () => void;
+  onGone: Observer['gone'];
   /** What somebody else's keepalived does on this host. */
   onSurroundings: () => void;
   onChange: () => void;
@@ -65,11 +67,12 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
   const problems = createProblems(log, onChange);
   const store = createStateStore(problems);
   const neighbours = createNeighbours(log);
-  const kernel = watchKernel(log, () => {
+  const onKernel = () => {
     neighbours.look(kernel.current());
     events.onKernelChange();
     onChange();
-  });
+  };
+  const kernel = watchKernel(log, onKernel, (gone) => events.onGone(gone));
   const interfaceUp = (name: string) => kernel.current().some((link) => link.name === name && link.up);
   const files = createTrackFiles(paths.pauseDir, paths.liveDir);
   const tasks = createTaskWords({ config, store, now, wallNow });
@@ -80,7 +83,15 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     instances: () => keeper.supervise().loading?.instances,
     onVerdict: (group) => parts.checked(group),
   });
-  const parts = createParts({ files, checks, probe, log, problems, now, wallNow, interfaceUp, onChange });
+  const onPart = () => {
+    // Somebody may answer for what is kept.
+    if (heirs.keeps()) observer.look();
+    onChange();
+  };
+  const parts = createParts({
+    ...{ files, checks, probe, log, problems, now, wallNow, interfaceUp },
+    onChange: onPart,
+  });
   const leases = createLeases(config, { log, problems });
   const owned = createOwnedAddresses(paths.owned, { store, kernel, leases, log });
   const macvlans = createMacvlans(paths.macvlans, { store, kernel, problems, log });
@@ -142,7 +153,14 @@ export async function createNodeSide(config: AgentConfig, log: Log, events: Even
     onChange,
   });
   await kernel.refresh();
-  const observer = createObserver({
+  const heirs = createHeirs({
+    ...{ owned, log, now },
+    answered: parts.isAnswered,
+    pauseOf: (group) => parts.current().get(group),
+    lookAgain: () => observer.look(),
+  });
+  const observer: Observer = createObserver({
+    heirs,
     ...{ log, problems, now, wallNow },
     kernel: kernel.current,
     recorded: owned.all,

@@ -4,7 +4,7 @@ import type { Log } from '../shared/io/log.ts';
 import type { Problem } from '../shared/problem.ts';
 import type { AssignedInstance, ObservedInstance } from '../shared/protocol.ts';
 import type { PlacedAddress } from './core/anchor.ts';
-import type { KernelInterface } from './core/kernel.ts';
+import { type KernelInterface, withoutAddress } from './core/kernel.ts';
 import {
   foreignAdvert,
   foreignProblem,
@@ -12,13 +12,14 @@ import {
   hearAdvert,
   isOurs,
   isOwnSource,
-  isPresent,
   livingAdverts,
   observe,
   occupiedProblem,
+  presentOf,
   type Surroundings,
   whyOccupied,
 } from './core/observation.ts';
+import type { Heirs } from './inheritance.ts';
 import type { Problems } from './io/problems.ts';
 import { startVrrpSensor, type VrrpSensor } from './io/vrrp-sensor.ts';
 import { createVrrpSocketLook } from './io/vrrp-sockets.ts';
@@ -35,6 +36,8 @@ export interface Observer {
   foreign(): boolean;
   /** Addresses, adverts or time may have changed something. */
   look(): void;
+  /** The kernel says so; its next reading will show it. */
+  gone(address: { interface: string; address: string }): void;
   stop(): void;
 }
 
@@ -48,6 +51,7 @@ export interface ObserverDeps {
   readonly runs: (group: string) => boolean;
   /** keepalived is MASTER of it. */
   readonly holds: (group: string) => boolean;
+  readonly heirs: Heirs;
   readonly now: () => number;
   readonly wallNow: () => number;
   /** What is observed, or who stays out, is another than before. */
@@ -93,11 +97,12 @@ export function createObserver(deps: ObserverDeps): Observer {
   /** On a host of ours alone, where all runs that should, time changes nothing: what does calls `look` itself. */
   const settled = () =>
     !foreign &&
+    !deps.heirs.keeps() &&
     occupied.size === 0 &&
     watched.every((instance) => !instance.observe && deps.runs(instance.group));
 
   const sense = () => {
-    const wanted = foreign || watched.some((instance) => instance.observe);
+    const wanted = foreign || deps.heirs.keeps() || watched.some((instance) => instance.observe);
     if (wanted && !sensor) {
       sensor = startVrrpSensor(({ advert, outgoing }) => {
         const sentHere = outgoing && isOwnSource(deps.kernel(), advert.source);
@@ -117,9 +122,10 @@ export function createObserver(deps: ObserverDeps): Observer {
     why === undefined ? problems.clear('cannot-observe', 'the wire') : problems.set(deafProblem(why));
 
   const look = () => {
-    sense();
     heard = livingAdverts(heard, now());
     const around: Surroundings = { kernel: deps.kernel(), heard, keepalived: foreign };
+    deps.heirs.look(watched, around);
+    sense();
     seen = new Map(
       watched
         .filter((instance) => instance.observe)
@@ -131,7 +137,8 @@ export function createObserver(deps: ObserverDeps): Observer {
             const words = { group: next.group, from: known?.state ?? 'INIT', to: next.state };
             log.info({ event: 'observed-state', ...words }, 'observed');
           }
-          return [instance.group, { ...next, stateSinceMs }];
+          const heir = deps.heirs.isHeir(instance.group) ? { inherits: true as const } : {};
+          return [instance.group, { ...next, stateSinceMs, ...heir }];
         }),
     );
     occupied = new Map(
@@ -142,7 +149,8 @@ export function createObserver(deps: ObserverDeps): Observer {
       }),
     );
     const strays = watched.filter(
-      (each) => foreign && deps.runs(each.group) && !deps.holds(each.group) && isPresent(each, around),
+      (each) =>
+        foreign && deps.runs(each.group) && !deps.holds(each.group) && presentOf(each, around).length > 0,
     );
     shared = new Map(strays.map(({ group }) => [group, shared.get(group) ?? now()]));
     report();
@@ -191,6 +199,11 @@ export function createObserver(deps: ObserverDeps): Observer {
     },
     foreign: () => foreign,
     look,
+    gone(address) {
+      if (!watched.some(({ group }) => deps.heirs.isHeir(group))) return;
+      const kernel = withoutAddress(deps.kernel(), address);
+      deps.heirs.look(watched, { kernel, heard: livingAdverts(heard, now()), keepalived: foreign });
+    },
     stop() {
       clearInterval(timer);
       sensor?.stop();

@@ -51,6 +51,8 @@ export interface Parts {
   /** Whose will it is that this node stands aside or leads. */
   orderOf(group: string): Order | undefined;
   isPaused(group: string): boolean;
+  /** While it joins: somebody answers for an address of the group. */
+  isAnswered(group: string): boolean;
   stop(): void;
 }
 
@@ -284,6 +286,10 @@ export function createParts(deps: PartsDeps): Parts {
     isPaused(group) {
       const entry = entries.get(group);
       return entry !== undefined && trackValues(entry.part, 0, checks.verdict(group)).paused;
+    },
+    isAnswered(group) {
+      const { part } = entries.get(group) ?? {};
+      return part?.phase === 'joining' && part.pause.answeredBy !== null;
     },
     stop() {
       for (const group of [...entries.keys()]) forget(group);

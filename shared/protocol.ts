@@ -138,6 +138,11 @@ export const AssignedInstance = v.object({
   contested: v.optional(v.literal(true)),
   /** Looks on only: this node runs nothing of the group, whatever else the instance says, and reports what it sees. */
   observe: v.optional(v.literal(true)),
+  /**
+   * With `observe`: no other keepalived could take over from the one looked on at. When that one ends, this node keeps its
+   * addresses on lo until its own holds them, or somebody else does.
+   */
+  inherit: v.optional(v.literal(true)),
   /** Whose will it is that this node stands aside or leads, for the history. Changes nothing. */
   order: v.optional(v.pipe(Words, v.maxLength(300))),
   /** Health checks: run by the agent, never by keepalived. */
@@ -202,6 +207,8 @@ export const ObservedInstance = v.object({
   keepalived: v.boolean(),
   /** The advert of the group that is heard now, and whether this host sends it. */
   advert: v.nullable(v.object({ ...SeenAdvert.entries, sentHere: v.boolean() })),
+  /** When that one ends, its addresses stay on this node. */
+  inherits: v.optional(v.literal(true)),
 });
 export type ObservedInstance = v.InferOutput<typeof ObservedInstance>;
 

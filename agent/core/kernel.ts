@@ -139,3 +139,22 @@ export function isRenewal(line: string, kernel: readonly KernelInterface[]): boo
   const link = kernel.find((candidate) => candidate.name === name);
   return link?.addresses.some((entry) => text(entry) === address) ?? false;
 }
+
+/** A line of `ip -o monitor` that says that an address is gone, in canonical text and without its prefix. */
+export function removedAddress(line: string): { interface: string; address: string } | undefined {
+  const [, name, text = ''] = /^(?:\[ADDR\])?Deleted \d+: (\S+) +inet6? ([^\s/]+)/.exec(line) ?? [];
+  const address = canonicalAddress(text);
+  return name === undefined || address === undefined ? undefined : { interface: name, address };
+}
+
+/** The reading as it is without the address. */
+export function withoutAddress(
+  kernel: readonly KernelInterface[],
+  gone: { interface: string; address: string },
+): KernelInterface[] {
+  return kernel.map((link) =>
+    link.name === gone.interface
+      ? { ...link, addresses: link.addresses.filter(({ address }) => address !== gone.address) }
+      : link,
+  );
+}

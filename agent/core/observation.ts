@@ -70,24 +70,29 @@ function present(
   );
 }
 
-/** The kernel has an address of it. */
-export function isPresent({ addresses }: AssignedInstance, { kernel }: Surroundings): boolean {
-  return present(kernel, addresses).length > 0;
+/** Which of its addresses the kernel has outside lo. */
+export function presentOf({ addresses }: AssignedInstance, { kernel }: Surroundings): string[] {
+  return [...new Set(present(kernel, addresses).map(({ found }) => found))];
 }
 
 /** Sent by one of ours: it carries nothing but the anchor of its VRID. */
 export const isOurs = ({ addresses, vrid, source }: SeenAdvert): boolean =>
   addresses.length === 1 && addresses[0] === plain(anchorOf({ vrid, source }).address);
 
+const shares = ({ addresses }: AssignedInstance, advert: SeenAdvert): boolean =>
+  advert.addresses.some((address) => addresses.map(plain).includes(address));
+
 function concerns(instance: AssignedInstance, advert: SeenAdvert): boolean {
-  const shared = advert.addresses.some((address) => instance.addresses.map(plain).includes(address));
-  return shared || (advert.vrid === instance.vrid && advert.interface === instance.interface);
+  return (
+    shares(instance, advert) || (advert.vrid === instance.vrid && advert.interface === instance.interface)
+  );
 }
 
 export type Observed = Omit<ObservedInstance, 'stateSinceMs'>;
 
-export function observe(instance: AssignedInstance, { kernel, heard, keepalived }: Surroundings): Observed {
-  const held = [...new Set(present(kernel, instance.addresses).map(({ found }) => found))];
+export function observe(instance: AssignedInstance, around: Surroundings): Observed {
+  const { heard, keepalived } = around;
+  const held = presentOf(instance, around);
   const adverts = [...heard.values()]
     .filter(({ advert }) => concerns(instance, advert) && !isOurs(advert))
     // What this host says itself first, then the addresses before the mere number, then the strongest.
@@ -115,6 +120,14 @@ export function foreignAdvert(instance: AssignedInstance, heard: HeardAdverts): 
   return [...heard.values()].find(
     ({ advert, sentHere }) => sentHere && !isOurs(advert) && concerns(instance, advert),
   )?.advert;
+}
+
+/** Somebody sends adverts for its addresses; ours carry the anchor alone. The number of a stranger's router says nothing. */
+export function isAdvertised(instance: AssignedInstance, heard: HeardAdverts, byThisHost: boolean): boolean {
+  const means = (advert: SeenAdvert) =>
+    shares(instance, advert) ||
+    (isOurs(advert) && advert.vrid === instance.vrid && advert.interface === instance.interface);
+  return [...heard.values()].some(({ advert, sentHere }) => sentHere === byThisHost && means(advert));
 }
 
 /**

@@ -11,6 +11,7 @@ import {
   gatewaysByInterface,
   isRenewal,
   type KernelInterface,
+  removedAddress,
 } from '../core/kernel.ts';
 import { createLineSplitter } from './lines.ts';
 import { run, spawnTied } from './run.ts';
@@ -103,10 +104,41 @@ export async function removeInterfaces(names: readonly string[]): Promise<void> 
 /** Puts addresses up that the kernel removes by itself, and that no packet of ours takes for its source. */
 export async function addLeased(addresses: readonly PlacedAddress[], seconds: number): Promise<void> {
   if (addresses.length === 0) return;
+  const input = leasedLines(addresses, seconds);
+  const { code, stderr } = await run('ip', ['-force', '-batch', '-'], 10_000, { input });
+  if (code !== 0) throw new Error(`ip addr replace: ${stderr.trim() || `exit code ${code}`}`);
+}
+
+function leasedLines(addresses: readonly PlacedAddress[], seconds: number): string {
   const lease = `valid_lft ${seconds} preferred_lft 0`;
-  const lines = addresses.map(({ address, interface: link }) => `addr add ${address} dev ${link} ${lease}\n`);
-  const { code, stderr } = await run('ip', ['-force', '-batch', '-'], 10_000, { input: lines.join('') });
-  if (code !== 0) throw new Error(`ip addr add: ${stderr.trim() || `exit code ${code}`}`);
+  return addresses
+    .map(({ address, interface: link }) => `addr replace ${address} dev ${link} ${lease}\n`)
+    .join('');
+}
+
+/** An `ip` that has started already and waits for what to do, once. */
+export interface WaitingIp {
+  /** As the function of this name, without the time that a process takes to start. */
+  addLeased(addresses: readonly PlacedAddress[], seconds: number): Promise<void>;
+  /** It is not needed. */
+  drop(): void;
+}
+
+export function startWaitingIp(): WaitingIp {
+  const child = spawnTied('ip', ['-force', '-batch', '-'], null);
+  child.stdout?.resume();
+  child.stderr?.resume();
+  const ended = new Promise<number | null>((resolve) => {
+    child.on('error', () => resolve(null));
+    child.on('close', resolve);
+  });
+  return {
+    async addLeased(addresses, seconds) {
+      child.stdin?.end(leasedLines(addresses, seconds));
+      if ((await ended) !== 0) await addLeased(addresses, seconds);
+    },
+    drop: () => void child.kill('SIGKILL'),
+  };
 }
 
 export interface KernelWatch {
@@ -117,8 +149,15 @@ export interface KernelWatch {
   stop(): void;
 }
 
-/** Events only say "look again"; a slow re-read covers lost ones. */
-export function watchKernel(log: Log, onChange: () => void): KernelWatch {
+/**
+ * Events only say "look again"; a slow re-read covers lost ones.
+ * @param onGone an address is said to have been removed; the reading that shows it comes 10 to 100 ms later
+ */
+export function watchKernel(
+  log: Log,
+  onChange: () => void,
+  onGone: (gone: { interface: string; address: string }) => void,
+): KernelWatch {
   let current: readonly KernelInterface[] = [];
   let text = '';
   let stopped = false;
@@ -161,6 +200,8 @@ export function watchKernel(log: Log, onChange: () => void): KernelWatch {
 
   let child = spawnTied('ip', ['-o', 'monitor', 'link', 'address']);
   const heard = createLineSplitter((line) => {
+    const gone = removedAddress(line);
+    if (gone) onGone(gone);
     if (!isRenewal(line, current)) void look();
   });
   const listen = () => {

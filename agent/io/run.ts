@@ -49,13 +49,14 @@ export function run(
 /**
  * A long-lived child that must not outlive this process, even after kill -9: the kernel ends it with us. (It is set
  * by setpriv from util-linux, because Node cannot set PR_SET_PDEATHSIG.)
+ * @param input null: its standard input stays open
  */
-export function spawnTied(command: string, args: readonly string[], input = ''): ChildProcess {
+export function spawnTied(command: string, args: readonly string[], input: string | null = ''): ChildProcess {
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', command, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   // One that ends before it has read says why by its exit.
   child.stdin.on('error', () => child.stdin.destroy());
-  child.stdin.end(input);
+  if (input !== null) child.stdin.end(input);
   return child;
 }

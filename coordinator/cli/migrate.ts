@@ -1,5 +1,6 @@
 // `swarm-vip migrate`: replaces what the former operator left behind, node by node, the old keepalived gone before the
 // new one takes part. Begun again it goes on where it stopped.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { MigrationStep } from '../core/leftovers.ts';
 import type { Status } from '../core/status.ts';
@@ -42,7 +43,7 @@ async function migrate(client: Client, options: MigrateOptions): Promise<void> {
     process.stderr.write(`${service}: no group here has its addresses; it is left alone\n`);
   const done: Done[] = [];
   if (plan.steps.length > 0 && !options.dryRun) {
-    const question = `Replace ${plan.steps.length} services? The address is away for some seconds as its holder changes.`;
+    const question = `Replace ${plan.steps.length} services? As the holder is replaced, its node keeps the addresses; with a member out of reach they are away for some seconds.`;
     if (!(await confirmed(question, options.yes))) throw new CliError('nothing was done', exitCode.error);
     for (const [index, step] of plan.steps.entries()) {
       const last = plan.steps.slice(index + 1).every(({ group }) => group !== step.group);
@@ -69,12 +70,17 @@ async function replace(
 ): Promise<Done> {
   const began = performance.now();
   const { service, hostname, group } = step;
-  while (!(await post(client, { service })).removed) {
-    if (performance.now() - began > deadline)
+  for (;;) {
+    const tookMs = performance.now() - began;
+    const { removed, addresses } = await post(client, { service, anyway: tookMs > heirPatienceMs });
+    if (addresses === 'away') process.stderr.write(`${hostname}: ${awayWords}\n`);
+    if (removed) break;
+    if (tookMs > deadline)
       throw new CliError(
         `the container of ${service} on ${hostname} does not end; nothing else was begun`,
         exitCode.deadline,
       );
+    if (addresses === 'preparing') await delay(againMs);
   }
   await watchUntil(client, {
     done: (now) => (last ? isServed(now, group) : true) && runs(now, step),
@@ -84,6 +90,12 @@ async function replace(
   });
   return { service, hostname, group, tookMs: Math.round(performance.now() - began) };
 }
+
+/** How long an agent may take to be ready to keep the addresses: a former holder that fell silent is believed for 4 s. */
+const heirPatienceMs = 6_000;
+const againMs = 100;
+const awayWords =
+  'the addresses are away until another keepalived holds them: a member is out of reach, or takes part already';
 
 const memberOf = (status: Status, { group, node }: MigrationStep) =>
   status.groups.find(({ name }) => name === group)?.members.find((member) => member.node === node);
@@ -111,7 +123,7 @@ const describe = ({ service, hostname, group, node }: MigrationStep): string =>
     : `${service}: ends on ${hostname}, which then takes part in ${group}`;
 
 /** @throws CliError with the code that fits the coordinator's answer */
-async function post(client: Client, body: { service?: string }): Promise<MigrateAnswer> {
+async function post(client: Client, body: { service?: string; anyway?: boolean }): Promise<MigrateAnswer> {
   const reply = await client.post('/api/v1/migrate', body);
   const answer = reply.body as MigrateAnswer;
   if (reply.status === 200 || reply.status === 202) return answer;

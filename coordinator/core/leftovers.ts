@@ -13,6 +13,17 @@ const serves = ({ addresses }: Leftover, group: Pick<Group, 'addresses'>): boole
 export const servedByLeftover = ({ leftovers = [] }: Snapshot, node: NodeId, group: Group): boolean =>
   leftovers.some((leftover) => leftover.nodes.includes(node) && serves(leftover, group));
 
+/** The only old keepalived that is left of the group runs on the node, and nobody makes others. */
+export function isLastLeftover(
+  { leftovers = [], formerOperators = [] }: Snapshot,
+  node: NodeId,
+  group: Group,
+): boolean {
+  const serving = leftovers.filter((leftover) => serves(leftover, group));
+  const nodes = serving.flatMap((leftover) => leftover.nodes);
+  return formerOperators.length === 0 && serving.length === 1 && nodes.length === 1 && nodes[0] === node;
+}
+
 export function leftoverProblems(snapshot: Snapshot, groups: readonly Group[]): Problem[] {
   const { leftovers = [], formerOperators = [] } = snapshot;
   const left = leftovers.map((leftover): Problem => {

@@ -34,7 +34,8 @@ export function observedNote(seen: ObservedInstance | undefined): string {
   if (!seen?.advert) return 'observed: hears no adverts of the group';
   const { sentHere, source, vrid, priority, intervalMs, version } = seen.advert;
   const values = `VRID ${vrid}, version ${version}, priority ${priority}, ${intervalMs} ms`;
-  return `observed: ${sentHere ? 'sends' : `hears ${source}:`} ${values}`;
+  const stays = seen.inherits ? '; its addresses stay on the node when it ends' : '';
+  return `observed: ${sentHere ? 'sends' : `hears ${source}:`} ${values}${stays}`;
 }
 
 export function observedProblems(snapshot: Snapshot, watched: Watched, agents: Agents): Problem[] {

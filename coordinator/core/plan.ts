@@ -10,7 +10,7 @@ import { type Frozen, freeze } from './frozen.ts';
 import { type AllGroups, collectGroups, type Group } from './groups.ts';
 import { usableInterfaces } from './interfaces.ts';
 import { leadOf } from './lead.ts';
-import { leftoverProblems, servedByLeftover } from './leftovers.ts';
+import { isLastLeftover, leftoverProblems, servedByLeftover } from './leftovers.ts';
 import { findMembers, type Member, ownedByNodes } from './members.ts';
 import { isObserving, observeLabel } from './observe.ts';
 import { observedProblems } from './observed.ts';
@@ -44,6 +44,8 @@ export interface PlannedMember extends Member {
   priority: number | undefined;
   /** A keepalived of the former operator serves the group here. */
   leftover?: boolean;
+  /** And no other one is left of the group. */
+  lastLeftover?: boolean;
 }
 
 export interface PlannedGroup {
@@ -209,7 +211,9 @@ function prioritise(snapshot: Snapshot, group: Group, members: Member[], agents:
     ...member,
     leads: member.node === lead,
     priority: priorities.get(member.node),
-    ...(old.has(member.node) ? { observe: true, leftover: true } : {}),
+    ...(old.has(member.node)
+      ? { observe: true, leftover: true, lastLeftover: isLastLeftover(snapshot, member.node, group) }
+      : {}),
   }));
 }
 

@@ -43,6 +43,8 @@ export interface MemberStatus extends NodeRef {
   checks: CheckResult[];
   /** The agent looks on only: what is shown is a keepalived run by hand. */
   observed: boolean;
+  /** When that one ends, its addresses stay on the node until the agent's own keepalived holds them. */
+  inherits: boolean;
   /** Chosen by `swarm-vip switchover`. */
   leads: boolean;
   /** The operator's intent that it hold nothing. */
@@ -300,6 +302,7 @@ function memberStatus(
     note: obstacle ?? (observe ? observedNote(seen) : weightNote(checks)),
     reserve,
     observed: observe,
+    inherits: seen?.inherits === true,
     checks,
     leads,
     drain: drain ? { reason: drain.reason, until: isoTime(drain.untilMs), force: drain.force } : null,

@@ -216,6 +216,56 @@ describe('leftovers of the former operator', () => {
     assert.equal(plan(swarm, now).assignments.get(id(1))?.[0]?.observe, undefined);
   });
 
+  it('pass their addresses on to ours on the node of the last one, and only while nobody else could take over', () => {
+    const joining = { reason: 'joining', detail: 'waits', sinceMs: 0 } as const;
+    const last = { ...swarm, leftovers: [left(2)] };
+    const alone = plan(last, agents).assignments;
+    const runs = (n: number, more: object) => {
+      const assigned = alone.get(id(n))?.[0];
+      assert.ok(assigned && !assigned.observe);
+      return report(n, [running(assigned, { state: 'FAULT', pause: joining, ...more })]);
+    };
+    const inherits = (change: object, first: object = {}, reports: object = {}) =>
+      plan({ ...last, ...change }, connected({ 1: runs(1, first), 2: report(2), 3: runs(3, {}), ...reports }))
+        .assignments.get(id(2))
+        ?.some(({ observe, inherit }) => observe === true && inherit === true);
+    const cases = {
+      'all others are held back': inherits({}),
+      'the others run nothing yet': alone.get(id(2))?.[0]?.inherit === true,
+      'another old one is left': inherits({ leftovers: [left(1), left(2)] }),
+      'another one’s service is left, without a container': inherits({
+        leftovers: [left(2), left(3, false)],
+      }),
+      'an old one of other addresses is left': inherits({
+        leftovers: [left(2), { ...left(1), addresses: ['10.0.0.7'] }],
+      }),
+      'the old operator runs, which makes others': inherits({ formerOperators: ['old'] }),
+      'one of ours takes part': inherits({}, { state: 'BACKUP', pause: null }),
+      'one of ours waits for a check only': inherits({}, { pause: { ...joining, reason: 'check' } }),
+      'another node looks on by its label': inherits({
+        nodes: [...last.nodes.slice(0, 2), member(3, '100', { 'swarm-vip.observe': 'yes' })],
+      }),
+      'the node is drained': inherits({
+        nodes: [last.nodes[0], member(2, '120', { 'swarm-vip.drain': 'disks' }), last.nodes[2]],
+      }),
+    };
+    assert.deepEqual(cases, {
+      'all others are held back': true,
+      'the others run nothing yet': true,
+      'another old one is left': false,
+      'another one’s service is left, without a container': false,
+      'an old one of other addresses is left': true,
+      'the old operator runs, which makes others': false,
+      'one of ours takes part': false,
+      'one of ours waits for a check only': false,
+      'another node looks on by its label': false,
+      'the node is drained': false,
+    });
+    const cutOff = new Map(connected({ 1: runs(1, {}), 2: report(2), 3: runs(3, {}) }));
+    cutOff.set(id(3), { connected: false, report: runs(3, {}) });
+    assert.equal(plan(last, cutOff).assignments.get(id(2))?.[0]?.inherit, undefined, 'a member out of reach');
+  });
+
   it('concern only groups with their addresses', () => {
     const [other] = plan(snapshot([member(1)]), agents).groups;
     assert.ok(other);
