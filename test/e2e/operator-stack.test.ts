@@ -14,6 +14,9 @@ import { until } from '../lab/run.ts';
 import { createLeftover, longPassword, operatorStage, serviceOf } from './operator-stage.ts';
 import { keepsBound } from './verdict.ts';
 
+/** How soon the agent of the holder's node keeps the addresses that the old keepalived takes off. */
+const keptWithinMs = 100;
+
 describe('the operator’s stack on a real Swarm', { timeout: 15 * 60_000 }, () => {
   const lab = createLab({ name: `stack-${process.pid % 10_000}`, nodes: 3 });
   const stage = operatorStage(lab);
@@ -307,7 +310,12 @@ describe('the operator’s stack on a real Swarm', { timeout: 15 * 60_000 }, () 
     );
   });
 
-  it('replaces what the former operator left behind, node by node', async (t) => {
+  it('replaces what the former operator left behind, node by node, and the address stays', async (t) => {
+    for (const [node, priority] of [
+      ['node1', '110'],
+      ['node2', '100'],
+    ] as const)
+      await label(lab, node, { keepalived_group: 'production', KEEPALIVED_PRIORITY: priority });
     // Neither preempts: whoever comes first holds.
     await createLeftover(stage, 'production', 'node1', 110);
     await held('production', ['node1']);
@@ -337,6 +345,7 @@ describe('the operator’s stack on a real Swarm', { timeout: 15 * 60_000 }, () 
     const evidence = await observe(lab, async () => {
       const migrated = await stage.cli('production', 'migrate', '--yes', '-o', 'json');
       assert.equal(migrated.code, 0, migrated.stderr);
+      assert.doesNotMatch(migrated.stderr, /are away/);
       await held('production', ['node1']);
     });
     t.diagnostic(
@@ -349,7 +358,9 @@ describe('the operator’s stack on a real Swarm', { timeout: 15 * 60_000 }, () 
     );
     assert.equal(await docker('service', 'ls', '-q', '-f', 'name=keepalived-node-'), '');
     assert.equal(evidence.holders.twoHoldersMs, 0);
-    assert.ok(evidence.probe.longestGapMs < 12_000, `${evidence.probe.longestGapMs} ms`);
+    // The news of the kernel, and a command that waits for it; anything else would cost VRRP's bound (4 s) at least.
+    const { longestGapMs, controlGapMs } = evidence.probe;
+    assert.ok(longestGapMs < keptWithinMs + controlGapMs, `${longestGapMs} ms, control ${controlGapMs} ms`);
     const again = await stage.cli('production', 'migrate');
     assert.deepEqual([again.code, again.stdout.trim()], [0, 'nothing is left of the former operator']);
   });
