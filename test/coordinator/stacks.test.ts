@@ -1,14 +1,12 @@
 // Several stacks in one Swarm, and what the former operator left behind: who is who, who is active, who gets the key.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { leftoverProblems, planMigration, servedByLeftover } from '../../coordinator/core/leftovers.ts';
 import { activeCoordinator, ownsPorts } from '../../coordinator/core/roles.ts';
-import type { Leftover } from '../../coordinator/core/snapshot.ts';
 import { ourServices, readServices, repositoryOf } from '../../coordinator/core/swarm-services.ts';
 import { createKeyRing, deriveKey, formerKeyMs } from '../../coordinator/io/key-ring.ts';
 import { containerIdOf } from '../../coordinator/io/own-container.ts';
 import { keyName, pskIdentity, readPskIdentity } from '../../shared/io/psk-identity.ts';
-import { connected, id, member, node, plan, report, running, service, snapshot } from './world.ts';
+import { id, node, service, snapshot } from './world.ts';
 
 const on = (n: number, task = `task${n}`) => ({ id: task, node: id(n) });
 const stack = (name: string, day: number, tasks: ReturnType<typeof on>[], env = {}) =>
@@ -177,123 +175,6 @@ describe('the services of a Swarm', () => {
     assert.deepEqual(sorted([{ ID: 'plugin', Spec: {} }, raw('b', { image: '' })], 'absent'), none);
     assert.equal(repositoryOf('host:5000/a/b:1@sha256:f'), 'host:5000/a/b');
     assert.equal(repositoryOf('host:5000/a/b'), 'host:5000/a/b');
-  });
-});
-
-describe('leftovers of the former operator', () => {
-  const left = (n: number, runs = true): Leftover => ({
-    id: `left${n}`,
-    name: `keepalived-node-host${n}-1`,
-    addresses: ['10.0.0.100'],
-    hostname: `host${n}`,
-    nodes: runs ? [id(n)] : [],
-  });
-  const swarm = {
-    ...snapshot([member(1, '110'), member(2, '120'), member(3, '100')]),
-    leftovers: [left(1), left(2), left(3, false)],
-  };
-  const agents = connected({ 1: report(1), 2: report(2), 3: report(3) });
-
-  it('make the agent of their node look on, and nobody take silence for absence', () => {
-    const { assignments, groups, problems } = plan(swarm, agents);
-    const told = [1, 2, 3].map((n) => assignments.get(id(n))?.[0]);
-    assert.deepEqual(
-      told.map((instance) => instance?.observe ?? false),
-      [true, true, false],
-    );
-    assert.equal(told[2]?.peersConfirmed, false);
-    assert.equal(groups[0]?.members.filter(({ leftover }) => leftover).length, 2);
-    assert.equal(problems.filter(({ code }) => code === 'operator-leftover').length, 3);
-    const gone = plan({ ...swarm, leftovers: [] }, agents);
-    assert.ok([1, 2, 3].every((n) => !gone.assignments.get(id(n))?.[0]?.observe));
-  });
-
-  it('do not take a group away from a node that serves it already', () => {
-    const serving = connected({ 1: report(1) });
-    const [instance] = plan(snapshot([member(1)]), serving).assignments.get(id(1)) ?? [];
-    assert.ok(instance);
-    const now = connected({ 1: report(1, [running(instance, { state: 'MASTER' })]) });
-    assert.equal(plan(swarm, now).assignments.get(id(1))?.[0]?.observe, undefined);
-  });
-
-  it('pass their addresses on to ours on the node of the last one, and only while nobody else could take over', () => {
-    const joining = { reason: 'joining', detail: 'waits', sinceMs: 0 } as const;
-    const last = { ...swarm, leftovers: [left(2)] };
-    const alone = plan(last, agents).assignments;
-    const runs = (n: number, more: object) => {
-      const assigned = alone.get(id(n))?.[0];
-      assert.ok(assigned && !assigned.observe);
-      return report(n, [running(assigned, { state: 'FAULT', pause: joining, ...more })]);
-    };
-    const inherits = (change: object, first: object = {}, reports: object = {}) =>
-      plan({ ...last, ...change }, connected({ 1: runs(1, first), 2: report(2), 3: runs(3, {}), ...reports }))
-        .assignments.get(id(2))
-        ?.some(({ observe, inherit }) => observe === true && inherit === true);
-    const cases = {
-      'all others are held back': inherits({}),
-      'the others run nothing yet': alone.get(id(2))?.[0]?.inherit === true,
-      'another old one is left': inherits({ leftovers: [left(1), left(2)] }),
-      'another one’s service is left, without a container': inherits({
-        leftovers: [left(2), left(3, false)],
-      }),
-      'an old one of other addresses is left': inherits({
-        leftovers: [left(2), { ...left(1), addresses: ['10.0.0.7'] }],
-      }),
-      'the old operator runs, which makes others': inherits({ formerOperators: ['old'] }),
-      'one of ours takes part': inherits({}, { state: 'BACKUP', pause: null }),
-      'one of ours waits for a check only': inherits({}, { pause: { ...joining, reason: 'check' } }),
-      'another node looks on by its label': inherits({
-        nodes: [...last.nodes.slice(0, 2), member(3, '100', { 'swarm-vip.observe': 'yes' })],
-      }),
-      'the node is drained': inherits({
-        nodes: [last.nodes[0], member(2, '120', { 'swarm-vip.drain': 'disks' }), last.nodes[2]],
-      }),
-    };
-    assert.deepEqual(cases, {
-      'all others are held back': true,
-      'the others run nothing yet': true,
-      'another old one is left': false,
-      'another one’s service is left, without a container': false,
-      'an old one of other addresses is left': true,
-      'the old operator runs, which makes others': false,
-      'one of ours takes part': false,
-      'one of ours waits for a check only': false,
-      'another node looks on by its label': false,
-      'the node is drained': false,
-    });
-    const cutOff = new Map(connected({ 1: runs(1, {}), 2: report(2), 3: runs(3, {}) }));
-    cutOff.set(id(3), { connected: false, report: runs(3, {}) });
-    assert.equal(plan(last, cutOff).assignments.get(id(2))?.[0]?.inherit, undefined, 'a member out of reach');
-  });
-
-  it('concern only groups with their addresses', () => {
-    const [other] = plan(snapshot([member(1)]), agents).groups;
-    assert.ok(other);
-    const group = { ...other.group, addresses: ['10.0.0.7/32'] as [string] };
-    assert.equal(servedByLeftover(swarm, id(1), group), false);
-    const [problem] = leftoverProblems({ ...swarm, leftovers: [left(1)] }, [group]);
-    assert.match(problem?.instead ?? '', /left alone/);
-  });
-
-  it('are replaced from the lowest priority up, whoever holds last', () => {
-    const { groups } = plan(swarm, agents);
-    const order = (holder: number) =>
-      planMigration(swarm, groups, (node) => node === id(holder)).steps.map(({ hostname }) => hostname);
-    assert.deepEqual(order(0), ['host3', 'host1', 'host2']);
-    assert.deepEqual(order(1), ['host3', 'host2', 'host1']);
-  });
-
-  it('are not touched while the former operator runs, or where the node is no member', () => {
-    const { groups } = plan(swarm, agents);
-    assert.match(
-      planMigration({ ...swarm, formerOperators: ['old'] }, groups, () => false).unsafe[0] ?? '',
-      /old still runs/,
-    );
-    const unlabelled = { ...snapshot([node(1), member(2)]), leftovers: [left(1)] };
-    assert.match(
-      planMigration(unlabelled, plan(unlabelled, agents).groups, () => false).unsafe[0] ?? '',
-      /no member of web/,
-    );
   });
 });
 
