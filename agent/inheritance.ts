@@ -108,6 +108,7 @@ export function createHeirs(deps: HeirsDeps): Heirs {
     if (state.phase === 'idle') {
       waiting.get(group)?.drop();
       waiting.delete(group);
+      pins.delete(group);
     }
   };
 
