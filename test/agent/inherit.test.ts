@@ -115,6 +115,24 @@ describe('an heir', { concurrency: true }, () => {
       assert.equal(eventsOf(one, 'inherits').length, 1);
     });
 
+    it('goes on when its Node process dies while its own keepalived joins', async (t) => {
+      const { one, old } = await begin();
+      const witness = await watchFinely(bench());
+      await old.stop();
+      await until('kept', () => onLoopback(one));
+      takeOver();
+      await until('its own joins', () => one.report()?.instances[0]?.pause?.reason === 'joining');
+      const { agent } = one.pids();
+      assert.ok(agent);
+      process.kill(agent, 'SIGKILL');
+      await until('its own holds', () => has(one));
+      await until('lo is empty again', () => !onLoopback(one), 3000);
+      const result = await witness.stop();
+      t.diagnostic(JSON.stringify(result));
+      assert.equal(result.moves, '-1 +1');
+      assert.ok(result.longestGapMs < keptWithinMs + result.controlGapMs, `${result.longestGapMs} ms`);
+    });
+
     it('that dies in between leaves nothing for long, and another one takes over', async (t) => {
       const { one, two, three, old } = await begin();
       const watch = watchHolders([two, three]);
