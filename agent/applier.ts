@@ -12,7 +12,7 @@ import type { AgentConfig } from './config.ts';
 import { absentSources, type KernelInterface } from './core/kernel.ts';
 import type { SupervisePhase } from './core/supervise.ts';
 import { resolveTransition } from './core/transition.ts';
-import { configView } from './core/view.ts';
+import { configView, predecessor } from './core/view.ts';
 import { type FittedVmac, fitVmac } from './core/vmac.ts';
 import { readRpFilter } from './io/addresses.ts';
 import type { Problems } from './io/problems.ts';
@@ -86,8 +86,8 @@ export function createApplier(deps: ApplierDeps): Applier {
     const runs = keeper.supervise().loading?.instances ?? [];
     const place = { kernel: deps.kernel(), rpFilter: readRpFilter() };
     return instances.map((wanted) => {
-      const running = runs.find((candidate) => candidate.group === wanted.group);
-      const holds = deps.holds(wanted.group);
+      const running = predecessor(wanted, runs);
+      const holds = deps.holds(running?.group ?? wanted.group);
       return fitVmac(resolveTransition(wanted, running, holds), running, holds, place);
     });
   };

@@ -10,7 +10,7 @@ import {
   type SuperviseEvent,
   stepSupervise,
 } from './core/supervise.ts';
-import { instanceIdentity } from './core/view.ts';
+import { continued, predecessor } from './core/view.ts';
 import type { HistoryKeeper } from './history.ts';
 import type { Dump } from './io/dump.ts';
 import type { KeepalivedIo } from './io/keepalived-io.ts';
@@ -206,16 +206,24 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   };
 
   const reload = async (next: RunConfig) => {
-    const running = new Set((state.running?.instances ?? []).map(instanceIdentity));
+    const running = state.running?.instances ?? [];
     owned.record(next.instances);
     await macvlans.prepare(next.instances);
-    const fresh = next.instances.filter((instance) => !running.has(instanceIdentity(instance)));
-    const leads = (instance: AssignedInstance) =>
-      instance.transition === 'lead' && states.current().get(instance.group)?.state === 'MASTER';
+    const fresh = next.instances.filter((instance) => !continued(instance, running));
+    const leads = (instance: AssignedInstance) => {
+      const { group } = predecessor(instance, running) ?? instance;
+      return instance.transition === 'lead' && states.current().get(group)?.state === 'MASTER';
+    };
     await pins.pin(fresh.filter(leads));
     for (const instance of fresh) {
       if (leads(instance)) parts.lead(instance, next.generation);
       else parts.begin(instance, next.generation);
+    }
+    for (const instance of next.instances) {
+      const before = continued(instance, running);
+      if (!before || before.group === instance.group) continue;
+      parts.rename(before.group, instance, next.generation);
+      states.rename(before.group, instance.group);
     }
     install(next);
     daemon.signal('SIGHUP');

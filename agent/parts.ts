@@ -31,6 +31,8 @@ export interface Parts {
   begin(instance: AssignedInstance, generation: Generation): void;
   /** Takes part at once: the leader of an ordered change, while all others are held. */
   lead(instance: AssignedInstance, generation: Generation): void;
+  /** What ran under another name goes on with all that is known of it; the reload that renames it follows. */
+  rename(from: string, instance: AssignedInstance, generation: Generation): void;
   /** Instances that run already, after a restart of the agent: their track files tell. */
   adopt(orders: Orders): void;
   /** New orders, peers, interval or confirmation for instances that go on. */
@@ -207,8 +209,26 @@ export function createParts(deps: PartsDeps): Parts {
     files.keepOnly(groups);
   };
 
+  const rename = (from: string, instance: AssignedInstance, generation: Generation) => {
+    const entry = entries.get(from);
+    if (!entry) return begin(instance, generation);
+    forget(instance.group);
+    const found = files.read(from);
+    // Where the priority is left as it is, keepalived must find it under the new name.
+    files.write(instance.group, found.paused, found.live);
+    clearProblems(from);
+    checks.run(instance, found);
+    entries.delete(from);
+    entries.set(instance.group, entry);
+    entry.instance = instance;
+    entry.basePriority = Math.min(entry.basePriority, instance.priority);
+    entry.evidence?.update(witnessed(entry));
+    feed(entry, { kind: 'terms', terms: termsOf(instance, generation) });
+  };
+
   return {
     begin,
+    rename,
     lead: (instance, generation) => add(instance, runningPart(termsOf(instance, generation), false, now())),
     beginAll({ instances, generation }) {
       forgetOthers(new Set());

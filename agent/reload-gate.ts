@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AssignedInstance } from '../shared/protocol.ts';
 import { beginGate, type GateSample, stepGate } from './core/gate.ts';
-import { instanceIdentity } from './core/view.ts';
+import { continued } from './core/view.ts';
 import type { Dump } from './io/dump.ts';
 
 export interface ReloadGate {
@@ -26,10 +26,10 @@ export function createReloadGate(deps: {
   let round = 0;
 
   const samples = (routers: Dump): GateSample[] => {
-    const kept = new Set(deps.wanted().map(instanceIdentity));
-    return deps
-      .running()
-      .filter((instance) => kept.has(instanceIdentity(instance)))
+    const running = deps.running();
+    const kept = new Set(deps.wanted().map((instance) => continued(instance, running)));
+    return running
+      .filter((instance) => kept.has(instance))
       .flatMap((instance) => {
         const router = routers.find((candidate) => candidate.name === instance.group);
         if (!router) return [];

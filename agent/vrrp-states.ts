@@ -10,6 +10,8 @@ export interface VrrpStates {
   readLine(line: string): void;
   /** Takes a dump, and believes it except where the FIFO has spoken since. False: there was no dump. */
   resync(dump: () => Promise<Dump | undefined>): Promise<boolean>;
+  /** The reload that follows lets an instance go on under another name. */
+  rename(from: string, to: string): void;
   keepOnly(names: ReadonlySet<string>): void;
   current(): ReadonlyMap<string, InstanceState>;
   counters(): { readonly unknownLines: number; readonly lowerMasters: number };
@@ -83,6 +85,12 @@ export function createVrrpStates(deps: {
         );
       }
       return routers !== undefined;
+    },
+    rename(from, to) {
+      const state = states.get(from);
+      if (state) states.set(to, state);
+      states.delete(from);
+      onChange();
     },
     keepOnly(names) {
       for (const name of [...states.keys()]) if (!names.has(name)) states.delete(name);

@@ -136,6 +136,11 @@ export const AssignedInstance = v.object({
    * this node announces itself again.
    */
   contested: v.optional(v.literal(true)),
+  /**
+   * The group has got another name: what the node runs under this one is the same virtual router, and goes on. Nothing of
+   * it when the node runs no such group.
+   */
+  formerly: v.optional(GroupName),
   /** Looks on only: this node runs nothing of the group, whatever else the instance says, and reports what it sees. */
   observe: v.optional(v.literal(true)),
   /**

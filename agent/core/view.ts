@@ -1,5 +1,5 @@
 // Assignment → what the template shows. All decisions about keepalived.conf are here; the template only lays out.
-import type { Instance } from '../../shared/protocol.ts';
+import type { AssignedInstance, Instance } from '../../shared/protocol.ts';
 import { familyOf } from '../../shared/words.ts';
 import { addressesOn, anchorOf, placeholderPeer } from './anchor.ts';
 
@@ -137,6 +137,27 @@ function garpLines({ garp = {}, vmac }: Instance): string[] {
  * join like any newcomer.
  */
 export function instanceIdentity(instance: Instance): string {
-  const { group, vrid, source, transport } = instance;
-  return [group, vrid, instance.interface, source, transport ?? 'unicast'].join(' ');
+  return [instance.group, routerIdentity(instance)].join(' ');
+}
+
+/** keepalived 2.2.7 does not look at the name: an instance that gets another one goes on. */
+const routerIdentity = (instance: Instance): string =>
+  [instance.vrid, instance.interface, instance.source, instance.transport ?? 'unicast'].join(' ');
+
+/** What runs of the group, under its name or the former one. */
+export function predecessor<I extends Instance>(
+  { group, formerly }: Pick<AssignedInstance, 'group' | 'formerly'>,
+  running: readonly I[],
+): I | undefined {
+  const named = (name: string | undefined) => running.find((candidate) => candidate.group === name);
+  return named(group) ?? (formerly === undefined ? undefined : named(formerly));
+}
+
+/** What a reload of `next` goes on with, if anything: it has not to join anew. */
+export function continued<I extends Instance>(
+  next: Instance & Pick<AssignedInstance, 'formerly'>,
+  running: readonly I[],
+): I | undefined {
+  const before = predecessor(next, running);
+  return before && routerIdentity(before) === routerIdentity(next) ? before : undefined;
 }

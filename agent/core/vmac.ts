@@ -7,7 +7,7 @@ import type { Problem } from '../../shared/problem.ts';
 import type { AssignedInstance } from '../../shared/protocol.ts';
 import { familyOf } from '../../shared/words.ts';
 import { isVirtual, type KernelInterface } from './kernel.ts';
-import { instanceIdentity } from './view.ts';
+import { continued } from './view.ts';
 
 export interface VmacPlace {
   readonly kernel: readonly KernelInterface[];
@@ -27,7 +27,7 @@ export function fitVmac(
   holds: boolean,
   place: VmacPlace,
 ): FittedVmac {
-  const goesOn = running && holds && instanceIdentity(running) === instanceIdentity(wanted);
+  const goesOn = running && holds && continued(wanted, [running]) !== undefined;
   if (wanted.vmac !== undefined && (!goesOn || running.vmac !== wanted.vmac)) {
     const against = whyNot(wanted, place);
     if (against) return { instance: withVmac(wanted, goesOn ? running.vmac : undefined), problem: against };
