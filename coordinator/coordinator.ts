@@ -25,6 +25,7 @@ import type { HistoryDocument } from './core/history.ts';
 import { changedSinceMs } from './core/intent.ts';
 import { type Plan, plan } from './core/plan.ts';
 import type { Refusal } from './core/refusal.ts';
+import { formerNames, underPresentNames } from './core/renames.ts';
 import { activeCoordinator, ownsPorts, type Self } from './core/roles.ts';
 import { type GroupsConfig, managerAddresses, nodeName, type Snapshot } from './core/snapshot.ts';
 import { type NodeRef, type Status, status } from './core/status.ts';
@@ -155,8 +156,10 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     if (!snapshot || released) return;
     current = plan(snapshot, records, now());
     for (const { group, upper } of current.conflicts) {
-      const record = records.get(upper);
-      if (record) records.set(upper, upheld(record, group, now(), challengeMs));
+      for (const name of [group, ...formerNames(current.renames, group)]) {
+        const record = records.get(upper);
+        if (record) records.set(upper, upheld(record, name, now(), challengeMs));
+      }
     }
     tellProblems();
     const epoch = activeEpoch();
@@ -208,6 +211,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       nowMs: now(),
     });
   }
+
+  const present = () => underPresentNames(records, current.renames ?? new Map());
 
   function refOf(node: NodeId): NodeRef {
     const known = snapshot?.nodes.find(({ id }) => id === node)?.hostname;
@@ -380,7 +385,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     doctor(refused) {
       const found = statusNow();
       return (
-        found && snapshot && diagnose({ status: found, snapshot, agents: records, refused, nowMs: now() })
+        found && snapshot && diagnose({ status: found, snapshot, agents: present(), refused, nowMs: now() })
       );
     },
     diff: (file) => snapshot && configDiff(snapshot, records, file, now()),

@@ -12,8 +12,9 @@ export const leadPriority = 254;
 /** The member whose label is the newest; a tie goes to the lower node id. */
 export function leadOf(snapshot: Snapshot, group: string, members: readonly Member[]): NodeId | undefined {
   const [newest] = members
-    .flatMap(({ node }) => {
-      const since = snapshot.nodes.find(({ id }) => id === node)?.labels[leadLabel(group)];
+    .flatMap(({ node, runAs }) => {
+      const labels = snapshot.nodes.find(({ id }) => id === node)?.labels;
+      const since = labels?.[leadLabel(group)] ?? labels?.[leadLabel(runAs)];
       return since === undefined ? [] : [{ node, since }];
     })
     .sort((a, b) => b.since.localeCompare(a.since) || a.node.localeCompare(b.node));

@@ -94,8 +94,8 @@ export function attach(
 }
 
 function wantedInterface(context: LabelContext): Wanted | undefined {
-  const { node, group, where, problems } = context;
-  for (const { key, text } of statedBy(node, group.name, 'interface')) {
+  const { node, group, called, where, problems } = context;
+  for (const { key, text } of statedBy(node, called, 'interface')) {
     if (text === 'auto') return undefined;
     const wish = readInterfaceWish(text);
     if (wish) return { wish, text, where: where(key), from: `label ${key}` };
@@ -213,8 +213,8 @@ function readSource(
   where: (key: string) => string,
   context: LabelContext,
 ): Pick<Attachment, 'source' | 'sourceFrom'> {
-  const { node, group, problems } = context;
-  for (const { key, text } of statedBy(node, group.name, 'address')) {
+  const { node, group, called, problems } = context;
+  for (const { key, text } of statedBy(node, called, 'address')) {
     const wanted = canonicalAddress(text);
     const own = addressesFor(chosen, group).find(({ address }) => address === wanted);
     if (own) return { source: own.address, sourceFrom: `label ${key}` };

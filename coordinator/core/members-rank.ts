@@ -28,14 +28,16 @@ export interface Rank {
 export interface LabelContext {
   node: SwarmNode;
   group: Group;
+  /** What the node's labels call it. */
+  called: string;
   /** The node, and which of its labels. */
   where: (key?: string) => string;
   problems: Problem[];
 }
 
 export function readRank(context: LabelContext): Rank {
-  const { node, group } = context;
-  for (const { key, text } of statedBy(node, group.name, 'priority')) {
+  const { node, group, called } = context;
+  for (const { key, text } of statedBy(node, called, 'priority')) {
     const found = /^[+-]?\d{1,9}$/.test(text) ? Number(text) : undefined;
     const clamped = found === undefined ? undefined : Math.min(254, Math.max(1, found));
     if (found !== clamped || clamped === undefined) complain(context, key, text, clamped);

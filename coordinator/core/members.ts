@@ -4,16 +4,15 @@
 import type { Problem } from '../../shared/problem.ts';
 import type { NetworkInterface } from '../../shared/protocol.ts';
 import { familyOf, type NodeId } from '../../shared/words.ts';
-import { didYouMean } from './did-you-mean.ts';
 import { type Drain, readDrain } from './drain.ts';
-import type { Group, Groups } from './groups.ts';
-import { groupsLabel, groupsNamedBy, label, unknownLabels } from './labels.ts';
+import type { Group } from './groups.ts';
+import { groupsLabel, label, unknownLabels } from './labels.ts';
 import { type Attachment, attach } from './members-attach.ts';
+import { isByRule, type NamedGroups, readCallings } from './members-named.ts';
 import { type Rank, rank, readRank } from './members-rank.ts';
 import { refuseOtherSegments } from './members-segment.ts';
 import { readObserve } from './observe.ts';
 import { fits } from './placement.ts';
-import { readable } from './readable.ts';
 import { nodeName, type Snapshot, type SwarmNode } from './snapshot.ts';
 
 /** A node that an operator put into a group. */
@@ -24,6 +23,8 @@ export interface Member {
   priorityFrom: string;
   /** Decides between equal priorities, lowest first: the spread of several groups over nodes. */
   order: number;
+  /** The name under which the node runs the group: for a while after a change the former one. */
+  runAs: string;
   /** Why the node is a member: "label keepalived_group", "config groups-7, line 12". */
   memberFrom: string;
   /** False while nothing has been heard of the node's interfaces. */
@@ -48,17 +49,21 @@ export interface Heard {
   tracked(node: NodeId, group: string): readonly string[];
   /** Its keepalived is MASTER of the group. */
   holds(node: NodeId, group: string): boolean;
+  runs(node: NodeId, group: string): boolean;
 }
 
 type Candidate = Omit<Member, 'wantedPriority' | 'priorityFrom' | 'order'> & Rank;
 
 export function findMembers(
   snapshot: Snapshot,
-  { groups, named }: Groups,
+  defined: NamedGroups,
   heard: Heard,
   nowMs: number,
 ): Memberships {
-  const problems = unknownLabels(snapshot, named);
+  const { groups, named, renames } = defined;
+  const callings = readCallings(snapshot, defined, heard.runs);
+  const problems = unknownLabels(snapshot, new Set([...named, ...renames.keys()]));
+  problems.push(...callings.problems);
   const candidates = new Map<string, Candidate[]>(groups.map((group) => [group.name, []]));
   for (const node of snapshot.nodes) {
     const { drain, problem } = readDrain(snapshot, node, nowMs);
@@ -66,21 +71,19 @@ export function findMembers(
     problems.push(...[problem, unclear].filter((each) => each !== undefined));
     const name = `node ${nodeName(snapshot, node.id)}`;
     const where = (key?: string) => (key === undefined ? name : `${name}, label ${key}`);
-    const labelled = groupsNamedBy(node);
-    for (const { key, text } of labelled) {
-      if (!named.has(text)) problems.push(unknownGroup(text, node, where(key), key, groups));
-    }
     for (const group of groups) {
-      const byLabel = labelled.find(({ text }) => text === group.name);
+      const byLabel = callings.of(node, group);
       const memberFrom = membership(node, group, byLabel?.key);
       if (memberFrom === undefined) {
-        if (byLabel) problems.push(labelWithoutEffect(group, node, where(byLabel.key), byLabel.key));
+        if (byLabel?.text === group.name)
+          problems.push(labelWithoutEffect(group, node, where(byLabel.key), byLabel.key));
         continue;
       }
-      const context = { node, group, where, problems };
+      const context = { node, group, called: byLabel?.text ?? group.name, where, problems };
       const reported = heard.interfaces.get(node.id);
       candidates.get(group.name)?.push({
         node: node.id,
+        runAs: isByRule(group) ? group.name : (byLabel?.runAs ?? group.name),
         memberFrom,
         ...readRank(context),
         reported: reported !== undefined,
@@ -101,33 +104,10 @@ export function findMembers(
 
 /** Why a node is a member of a group, or undefined if it is none. */
 function membership(node: SwarmNode, group: Group, key: string | undefined): string | undefined {
-  if (!group.members && !group.tiers) return key === undefined ? undefined : `label ${key}`;
+  if (!isByRule(group)) return key === undefined ? undefined : `label ${key}`;
   if (group.members && !fits(node, group.members)) return undefined;
   const inTier = group.tiers?.some((tier) => fits(node, tier.members)) ?? true;
   return group.members || inTier ? group.provenance.members : undefined;
-}
-
-function unknownGroup(
-  name: string,
-  node: SwarmNode,
-  where: string,
-  key: string,
-  groups: readonly Group[],
-): Problem {
-  const known = groups.map((group) => group.name);
-  return {
-    code: 'group-unknown',
-    severity: 'error',
-    where,
-    node: node.id,
-    value: readable(name),
-    message: `nothing defines this group; defined: ${known.join(', ') || 'none'}${didYouMean(name, known)}`,
-    instead: 'the node takes part in no such group',
-    remedy:
-      key === label.group
-        ? 'correct the label, or deploy a service with this KEEPALIVED_GROUP'
-        : 'correct the label, or define the group in groups.yaml',
-  };
 }
 
 function labelWithoutEffect(group: Group, node: SwarmNode, where: string, key: string): Problem {
@@ -145,7 +125,7 @@ function labelWithoutEffect(group: Group, node: SwarmNode, where: string, key: s
 }
 
 function withoutMember(group: Group): Problem {
-  const byRule = group.members !== undefined || group.tiers !== undefined;
+  const byRule = isByRule(group);
   const key = group.origin === 'file' ? groupsLabel : label.group;
   return {
     code: 'group-without-member',

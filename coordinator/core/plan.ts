@@ -17,6 +17,7 @@ import { observedProblems } from './observed.ts';
 import { type Paused, readPause } from './paused.ts';
 import { assignPriorities } from './priority.ts';
 import { readable } from './readable.ts';
+import { findRenames, type Renames, underOwnName, underPresentNames } from './renames.ts';
 import { type RolloutStep, rollOut, type Waiting } from './rollout.ts';
 import { serviceProblems } from './service-tasks.ts';
 import { nodeArgument, nodeName, type Snapshot } from './snapshot.ts';
@@ -69,6 +70,8 @@ export interface Plan {
   /** The plan stands still: of `assignments` nothing goes out, only what `frozen` calls urgent. */
   pause?: Paused;
   frozen?: Frozen;
+  /** Names under which agents still run groups that have got another one. */
+  renames?: Renames;
   /** The version of groups.yaml that this plan was made from. */
   config?: AllGroups['config'];
   /** Who is told what happens. */
@@ -79,12 +82,14 @@ export interface Plan {
 export const maxActiveMembers = 16;
 
 /** @param settledVrids in use, for a plan of what is to be once everything has settled; else as agents report */
-export function plan(snapshot: Snapshot, agents: Agents, nowMs: number, settledVrids?: VridUse): Plan {
+export function plan(snapshot: Snapshot, reports: Agents, nowMs: number, settledVrids?: VridUse): Plan {
+  const defined = collectGroups(snapshot);
+  const renames = findRenames(defined.groups, reports);
+  const agents = underPresentNames(reports, renames);
   const interfaces = new Map<NodeId, readonly NetworkInterface[]>();
   for (const [node, { report }] of agents)
     if (report) interfaces.set(node, usableInterfaces(report.interfaces));
 
-  const defined = collectGroups(snapshot);
   const { pause, problems: pauses } = readPause(snapshot, nowMs);
   const problems = [...pauses, ...defined.problems];
   const groups = defined.groups.flatMap((group) =>
@@ -93,17 +98,21 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number, settledV
   const tracked = (node: NodeId, group: string) =>
     runningInstance(agents, node, group)?.trackInterfaces ?? [];
   const holds = (node: NodeId, group: string) => runningInstance(agents, node, group)?.state === 'MASTER';
+  const runs = (node: NodeId, group: string) => runningInstance(agents, node, group) !== undefined;
   const memberships = findMembers(
     snapshot,
-    { ...defined, groups },
-    { interfaces, tracked, holds },
+    { ...defined, groups, renames },
+    { interfaces, tracked, holds, runs },
     pause?.sinceMs ?? nowMs,
   );
   const windows = applyWindows(snapshot, memberships.byGroup, agents, pause?.sinceMs ?? nowMs);
   problems.push(...windows.problems);
   const known = possiblyRunning(snapshot, agents);
   const labelled = [...memberships.byGroup.values()].flatMap((members) => members.map(({ node }) => node));
-  const vrids = allocateVrids(groups, settledVrids ?? vridUse(snapshot, agents, labelled, known));
+  // A group under two names keeps its id: by that it is known to be one.
+  const steady = new Set(renames.values());
+  const wishes = groups.map((group) => (steady.has(group.name) ? { ...group, routerId: undefined } : group));
+  const vrids = allocateVrids(wishes, settledVrids ?? vridUse(snapshot, agents, labelled, known));
   problems.push(...memberships.problems, ...vrids.problems, ...leftoverProblems(snapshot, groups));
 
   const assignments = new Map<NodeId, AssignedInstance[]>();
@@ -132,7 +141,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number, settledV
       problems.push(conflictProblem(snapshot, agents, conflict));
     }
     if (againMs !== undefined) looks.push(againMs);
-    distribute(step, assignments);
+    distribute(step, members, reports, renames, assignments);
     problems.push(...observedProblems(snapshot, { group, vrid, members }, agents));
     problems.push(...unreachable(snapshot, group, members, agents), ...serviceProblems(snapshot, group));
     problems.push(
@@ -145,7 +154,7 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number, settledV
     planned.push({ group, vrid: vrid as Vrid, members, waiting: step.waiting });
   }
   problems.push(...fromAgents(snapshot, agents));
-  const frozen = pause && freeze(snapshot, planned, agents, nowMs);
+  const frozen = pause && underReportedNames(freeze(snapshot, planned, agents, nowMs), reports, renames);
   if (pause && frozen) {
     problems.push(...frozen.problems);
     looks.push(pause.untilMs, ...frozen.againMs);
@@ -158,10 +167,22 @@ export function plan(snapshot: Snapshot, agents: Agents, nowMs: number, settledV
     ...(looks.length > 0 ? { againMs: Math.min(...looks) } : {}),
     ...(windows.windows.length > 0 ? { windows: windows.windows } : {}),
     ...(pause && frozen ? { pause, frozen } : {}),
+    ...(renames.size > 0 ? { renames } : {}),
     config: defined.config,
     receivers: defined.receivers,
   };
 }
+
+/** A pause renames nothing. */
+const underReportedNames = (frozen: Frozen, reports: Agents, renames: Renames): Frozen => ({
+  ...frozen,
+  assignments: new Map(
+    [...frozen.assignments].map(([node, instances]) => {
+      const running = reports.get(node)?.report?.instances ?? [];
+      return [node, instances.map((each) => underOwnName(each, undefined, running, renames))];
+    }),
+  ),
+});
 
 /** Once it has, there is one holder again, and it joins like any newcomer. */
 function stepDown({ instances }: RolloutStep, { upper, lower }: Conflict): void {
@@ -175,8 +196,18 @@ function stepDown({ instances }: RolloutStep, { upper, lower }: Conflict): void 
   }
 }
 
-function distribute(step: RolloutStep, assignments: Map<NodeId, AssignedInstance[]>): void {
-  for (const [node, instance] of step.instances) assignments.get(node)?.push(instance);
+function distribute(
+  step: RolloutStep,
+  members: readonly PlannedMember[],
+  reports: Agents,
+  renames: Renames,
+  assignments: Map<NodeId, AssignedInstance[]>,
+): void {
+  for (const [node, instance] of step.instances) {
+    const runAs = members.find((member) => member.node === node)?.runAs;
+    const running = reports.get(node)?.report?.instances ?? [];
+    assignments.get(node)?.push(underOwnName(instance, runAs, running, renames));
+  }
 }
 
 /**

@@ -11,6 +11,7 @@ import type { ConfigInUse } from './groups-configs.ts';
 import { observedNote, observedObstacle, sentPriority } from './observed.ts';
 import type { Paused } from './paused.ts';
 import { maxActiveMembers, type Plan, type PlannedGroup, type PlannedMember } from './plan.ts';
+import { underPresentNames } from './renames.ts';
 import type { TaskStaleness } from './service-tasks.ts';
 import { tasksStaleProblem } from './service-tasks.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -159,7 +160,8 @@ export function status(input: StatusInput): Status {
     ...staleness(input),
     ...(input.tasks ? [tasksStaleProblem(input.tasks)] : []),
   ];
-  const groups = plan.groups.map((planned) => groupStatus(planned, agents, ref));
+  const present = underPresentNames(agents, plan.renames ?? new Map());
+  const groups = plan.groups.map((planned) => groupStatus(planned, present, ref));
   const shownAgents = [...agents]
     .map(([node, record]) => agentStatus(ref(node), record, plan, nowMs))
     .sort((a, b) => a.hostname.localeCompare(b.hostname) || a.node.localeCompare(b.node));
