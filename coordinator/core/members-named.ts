@@ -9,7 +9,7 @@ import type { Group, Groups } from './groups.ts';
 import { groupsNamedBy, type LabelValue, label } from './labels.ts';
 import { readable } from './readable.ts';
 import type { Renames } from './renames.ts';
-import { nodeName, type Snapshot, type SwarmNode } from './snapshot.ts';
+import { nodeArgument, nodeName, type Snapshot, type SwarmNode } from './snapshot.ts';
 
 export interface NamedGroups extends Groups {
   renames: Renames;
@@ -44,16 +44,17 @@ export function readCallings(
     !isByRule(group) && !wanted.has(group.name) && runs(node, group.name)
       ? labels.get(node)?.find(isUnserved)
       : undefined;
-  const problems = nodes.flatMap((node) =>
-    (labels.get(node.id) ?? []).flatMap((each): Problem[] => {
+  const problems = nodes.flatMap(({ id }) => {
+    const node: NamedNode = { id, called: nodeName({ nodes }, id), argument: nodeArgument({ nodes }, id) };
+    return (labels.get(id) ?? []).flatMap((each): Problem[] => {
       const present = renames.get(each.text);
       if (present !== undefined) return [renamed(node, each, present)];
       if (!isUnserved(each)) return [];
-      const staysIn = groups.find((group) => staying(node.id, group) === each)?.name;
+      const staysIn = groups.find((group) => staying(id, group) === each)?.name;
       if (!named.has(each.text)) return [unknown(node, each, groups, staysIn)];
       return staysIn === undefined ? [] : [unserved(node, each, staysIn)];
-    }),
-  );
+    });
+  });
   return {
     of(node, group) {
       const own = labels.get(node.id) ?? [];
@@ -66,14 +67,21 @@ export function readCallings(
   };
 }
 
-const placeOf = (node: SwarmNode, { key, text }: LabelValue) => ({
-  where: `node ${nodeName({ nodes: [node], services: [] }, node.id)}, label ${key}`,
+/** How it is called for people, and on a command line. */
+interface NamedNode {
+  id: NodeId;
+  called: string;
+  argument: string;
+}
+
+const placeOf = (node: NamedNode, { key, text }: LabelValue) => ({
+  where: `node ${node.called}, label ${key}`,
   node: node.id,
   value: readable(text),
 });
 
 function unknown(
-  node: SwarmNode,
+  node: NamedNode,
   named: LabelValue,
   groups: readonly Group[],
   staysIn: string | undefined,
@@ -95,7 +103,7 @@ function unknown(
 const servesOn = (group: string) =>
   `the node goes on serving group ${group}, for which no other node is left`;
 
-function unserved(node: SwarmNode, named: LabelValue, staysIn: string): Problem {
+function unserved(node: NamedNode, named: LabelValue, staysIn: string): Problem {
   return {
     code: 'group-unserved',
     severity: 'warning',
@@ -107,7 +115,7 @@ function unserved(node: SwarmNode, named: LabelValue, staysIn: string): Problem 
 }
 
 /** The group goes on under another name, and this node's label says the former one. */
-function renamed(node: SwarmNode, named: LabelValue, present: string): Problem {
+function renamed(node: NamedNode, named: LabelValue, present: string): Problem {
   return {
     code: 'group-renamed',
     severity: 'warning',
@@ -117,7 +125,7 @@ function renamed(node: SwarmNode, named: LabelValue, present: string): Problem {
     instead: 'the node goes on serving them under the former name; no router id changes meanwhile',
     remedy:
       named.key === label.group
-        ? `docker node update --label-add ${label.group}=${present} ${node.hostname}`
+        ? `docker node update --label-add ${label.group}=${present} ${node.argument}`
         : `write ${present} into the label instead`,
   };
 }

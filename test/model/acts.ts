@@ -3,7 +3,7 @@ import { confirmedDownLabel } from '../../coordinator/core/confirmed-down.ts';
 import { drainLabel } from '../../coordinator/core/drain.ts';
 import { leadLabel } from '../../coordinator/core/lead.ts';
 import type { Machine } from './machine.ts';
-import { type GroupSpec, nodeId, pairOf } from './specs.ts';
+import { type GroupSpec, groupOf, nodeId, otherName, pairOf } from './specs.ts';
 import type { World } from './world.ts';
 
 export interface Act {
@@ -37,6 +37,14 @@ export const label = (world: World, machine: Machine, key: string, value: string
 
 const memberships = (world: World, machine: Machine): string[] =>
   (world.raft.node(machine.id)?.labels['swarm-vip.groups'] ?? '').split(',').filter(Boolean);
+
+/** Labels say the names of today. */
+export const relabelled = (world: World, machine: Machine): string => {
+  const present = (name: string) =>
+    world.groups.find((group) => groupOf(group.name) === groupOf(name))?.name ?? name;
+  const names = memberships(world, machine).map(present);
+  return label(world, machine, 'swarm-vip.groups', [...new Set(names)].join(',') || undefined);
+};
 
 const redefine = (world: World, a: number, change: (group: GroupSpec) => GroupSpec): string | undefined => {
   const group = world.groups[a % Math.max(1, world.groups.length)];
@@ -164,14 +172,24 @@ export const doings = {
   },
   leave: (world, a, b) => {
     const machine = at(world, a);
-    const groups = memberships(world, machine).filter((name) => name !== groupNames[b % groupNames.length]);
+    const groups = memberships(world, machine).filter(
+      (name) => groupOf(name) !== groupNames[b % groupNames.length],
+    );
     return label(world, machine, 'swarm-vip.groups', groups.join(',') || undefined);
   },
   move: (world, a) => {
     const machine = at(world, a);
-    const groups = memberships(world, machine).map((name) => (name === 'web' ? 'db' : 'web'));
+    const groups = memberships(world, machine).map((name) => (groupOf(name) === 'web' ? 'db' : 'web'));
     return label(world, machine, 'swarm-vip.groups', groups.join(',') || undefined);
   },
+  rename: (world) => {
+    const before = world.groups.find(({ name }) => otherName(name) !== name);
+    if (!before) return undefined;
+    const next = { ...before, name: otherName(before.name) };
+    world.define(world.groups.map((group) => (group === before ? next : group)));
+    return `group ${before.name} is called ${next.name}`;
+  },
+  relabel: (world, a) => relabelled(world, at(world, a)),
   priority: (world, a, b) =>
     label(world, at(world, a), 'swarm-vip.priority', priorities[b % priorities.length]),
   password: (world, a, b) => {
@@ -191,7 +209,7 @@ export const doings = {
   preempt: (world, a) => redefine(world, a, (group) => ({ ...group, preempt: !group.preempt })),
   define: (world, _, b) => {
     const name = groupNames[b % groupNames.length] ?? 'web';
-    const without = world.groups.filter((group) => group.name !== name);
+    const without = world.groups.filter((group) => groupOf(group.name) !== name);
     const removes = without.length < world.groups.length && without.length > 0;
     world.define(removes ? without : [...without, freshGroup(name)]);
     return `group ${name} ${removes ? 'is removed' : 'is added'}`;

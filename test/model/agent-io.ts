@@ -11,6 +11,7 @@ import type { Pins } from '../../agent/pins.ts';
 import type { AssignedInstance } from '../../shared/protocol.ts';
 import { holdLimitMs } from '../../shared/timers.ts';
 import type { Machine, Surroundings } from './machine.ts';
+import { groupOf } from './specs.ts';
 import type { Life } from './virtual-time.ts';
 
 export function filesOf(machine: Machine): TrackFiles {
@@ -32,7 +33,7 @@ export function checksOf(failing: ReadonlySet<string>): Checks {
   return {
     run: () => undefined,
     keepOnly: () => undefined,
-    verdict: (group) => (failing.has(group) ? fault : noChecks),
+    verdict: (group) => (failing.has(groupOf(group)) ? fault : noChecks),
     results: () => new Map(),
     isRunning: () => false,
     stop: () => undefined,

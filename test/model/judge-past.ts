@@ -3,6 +3,7 @@
 import type { Assignment } from '../../shared/protocol.ts';
 import { holdLimitMs } from '../../shared/timers.ts';
 import type { Machine } from './machine.ts';
+import { groupOf } from './specs.ts';
 import type { Router, RouterConfig } from './vrrp.ts';
 import type { World } from './world.ts';
 
@@ -31,7 +32,7 @@ export class Past {
 
   /** Whether a manager could have heard, since then, that it holds. */
   saidSince({ number }: Machine, group: string, ms: number): boolean {
-    const key = `${group} ${number}`;
+    const key = `${groupOf(group)} ${number}`;
     return this.#saying.has(key) || (this.#saidMs.get(key) ?? Number.NEGATIVE_INFINITY) >= ms;
   }
 
@@ -53,18 +54,19 @@ export class Past {
     const pauses = this.#world.agentOf(machine)?.parts?.current();
     const { address } = machine;
     const running = machine.routers().map(({ config, paused }): Member => {
-      const { name, peers } = config;
+      const { peers } = config;
+      const name = groupOf(config.name);
       // Silence lets in one that joins; its track file is a moment late.
-      const out = paused && !['joining', undefined].includes(pauses?.get(name)?.reason);
+      const out = paused && !['joining', undefined].includes(pauses?.get(config.name)?.reason);
       return { name, address, peers, text: spoken(config), active: !out };
     });
     const kept = machine.disk.get('assignment') as { assignment: Assignment } | undefined;
     const starting = (kept?.assignment.instances ?? [])
-      .filter(({ group }) => !running.some(({ name }) => name === group))
+      .filter(({ group }) => !running.some(({ name }) => name === groupOf(group)))
       .map((instance): Member => {
         const text = spoken({ ...instance, password: instance.password ?? null });
         const peers = instance.peers.map((peer): string => peer.address);
-        return { name: instance.group, address, peers, text, active: true };
+        return { name: groupOf(instance.group), address, peers, text, active: true };
       });
     return [...running, ...starting];
   }
@@ -81,7 +83,7 @@ export class Past {
 }
 
 const sayer = ({ number }: Machine, { state, config }: Router): string[] =>
-  state === 'MASTER' ? [`${config.name} ${number}`] : [];
+  state === 'MASTER' ? [`${groupOf(config.name)} ${number}`] : [];
 
 interface Member {
   readonly name: string;

@@ -7,6 +7,7 @@ import { holdLimitMs, masterDownMs } from '../../shared/timers.ts';
 import { isOrphan, longestHoldMs, masterOf, Past, spoken } from './judge-past.ts';
 import { readConfig } from './keepalived.ts';
 import type { Machine } from './machine.ts';
+import { groupOf } from './specs.ts';
 import { identityOf, type Router, type RouterConfig } from './vrrp.ts';
 import type { World } from './world.ts';
 
@@ -195,7 +196,7 @@ export class Judge {
       if (standAside !== 'now' || !order?.startsWith('steps down')) continue;
       const holder = machine
         .routers()
-        .find(({ config, state }) => config.name === group && state === 'MASTER');
+        .find(({ config, state }) => groupOf(config.name) === groupOf(group) && state === 'MASTER');
       if (!holder) continue;
       const sinceMs = holder.sinceMs - lateMs - slackMs;
       if (machines.some((other) => other !== machine && this.#past.saidSince(other, group, sinceMs)))
@@ -226,7 +227,7 @@ export class Judge {
     if (before === after && agent?.life.bornMs !== undefined && nowMs - agent.life.bornMs > 20_000) {
       this.violated(`keepalived on ${machine.number} is reloaded without a change`);
     }
-    const keyOf = (config: RouterConfig) => `${config.name} ${identityOf(config)}`;
+    const keyOf = (config: RouterConfig) => `${groupOf(config.name)} ${identityOf(config)}`;
     const kept = new Set(readConfig(after).map(keyOf));
     for (const router of machine.routers()) {
       if (router.state !== 'BACKUP' || !kept.has(keyOf(router.config))) continue;

@@ -1,6 +1,16 @@
 // A scenario is a list of acts with waits between them: what operators and faults do to the world. Then everything is
 // healed, and in the end all must be as the labels say, whatever happened before.
-import { type Act, type Doing, doings, freshGroup, groupNames, label, priorities, rejoin } from './acts.ts';
+import {
+  type Act,
+  type Doing,
+  doings,
+  freshGroup,
+  groupNames,
+  label,
+  priorities,
+  rejoin,
+  relabelled,
+} from './acts.ts';
 import { settledFaults } from './settled.ts';
 import { World } from './world.ts';
 
@@ -90,6 +100,7 @@ function heal(world: World, leaveOff: boolean): void {
   world.troubleMs = 0;
   world.judge.dirty = true;
   for (const machine of world.machines) {
+    relabelled(world, machine);
     machine.setLink(true);
     const manager = world.control.managers.some((each) => each.machine === machine);
     if (!machine.powered && (!leaveOff || manager)) {

@@ -4,7 +4,7 @@ import { drainLabel } from '../../coordinator/core/drain.ts';
 import type { Assignment } from '../../shared/protocol.ts';
 import { spoken } from './judge-past.ts';
 import type { Machine } from './machine.ts';
-import type { GroupSpec } from './specs.ts';
+import { type GroupSpec, groupOf } from './specs.ts';
 import type { Router } from './vrrp.ts';
 import type { World } from './world.ts';
 
@@ -24,7 +24,11 @@ export function settledFaults(world: World): string[] {
   for (const group of world.groups) faults.push(...groupFaults(world, group, complete));
   for (const machine of world.machines) {
     for (const { config } of machine.routers()) {
-      if (!isMember(world, machine, config.name)) faults.push(`${machine.number} still runs ${config.name}`);
+      const present = world.groups.find(({ name }) => groupOf(name) === groupOf(config.name))?.name;
+      // What waits for a machine that is off keeps everything, the name too.
+      const isLate = complete && config.name !== present;
+      if (isLate || present === undefined || !isMember(world, machine, present))
+        faults.push(`${machine.number} still runs ${config.name}`);
     }
   }
   return faults;
@@ -43,7 +47,7 @@ const isBarred = (world: World, { address }: Machine, group: string, router: Rou
     const labels = world.raft.node(id)?.labels;
     if (powered || !labels || labels[confirmedDownLabel] !== undefined) return false;
     const kept = disk.get('assignment') as { assignment: Assignment } | undefined;
-    const instance = kept?.assignment.instances.find((each) => each.group === group);
+    const instance = kept?.assignment.instances.find((each) => groupOf(each.group) === groupOf(group));
     if (!instance) return false;
     const heard = world.control.managers.some(
       ({ coordinator }) =>
@@ -59,9 +63,12 @@ function* groupFaults(world: World, { name, address }: GroupSpec, complete: bool
   const members = world.machines
     .filter((machine) => machine.powered && isMember(world, machine, name))
     .map((machine): Member => {
-      const router = machine.routers().find(({ config }) => config.name === name);
+      const router = machine.routers().find(({ config }) => groupOf(config.name) === groupOf(name));
       const drained = world.raft.node(machine.id)?.labels[drainLabel] !== undefined;
-      const reason = world.agentOf(machine)?.parts?.current().get(name)?.reason;
+      const reason = world
+        .agentOf(machine)
+        ?.parts?.current()
+        .get(router?.config.name ?? name)?.reason;
       return { machine, router, drained, reason, barred: isBarred(world, machine, name, router) };
     });
   const able = members.filter(({ drained, reason }) => !drained && reason !== 'check');

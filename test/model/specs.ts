@@ -12,6 +12,13 @@ export interface GroupSpec {
   readonly preempt: boolean;
 }
 
+/** A group that is renamed goes by its second name, and back. */
+const secondNames: Readonly<Record<string, string>> = { web: 'site' };
+/** The first name of a group, whichever it goes by: names may differ from node to node for a while. */
+export const groupOf = (name: string): string =>
+  Object.keys(secondNames).find((first) => secondNames[first] === name) ?? name;
+export const otherName = (name: string): string => secondNames[name] ?? groupOf(name);
+
 export const pairOf = (a: number, b: number): string => `${Math.min(a, b)} ${Math.max(a, b)}`;
 
 export const nodeId = (number: number, life: number): NodeId =>
