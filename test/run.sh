@@ -9,7 +9,7 @@ suite() {
 failed=0
 trap 'exit 130' INT TERM
 alone=$(ls test/e2e/main-job.test.ts test/e2e/live-change.test.ts test/e2e/planned-moves.test.ts \
-  test/e2e/status-page.test.ts test/faults/faults.test.ts)
+  test/e2e/membership.test.ts test/e2e/status-page.test.ts test/faults/faults.test.ts)
 suite --test-concurrency=2 $(ls test/*.test.ts test/*/*.test.ts | grep -vF -e test/e2e/ -e test/faults/faults)
 suite --test-concurrency=2 $(ls test/e2e/*.test.ts | grep -vF "$alone")
 suite --test-concurrency=1 $alone

@@ -7,8 +7,10 @@ import { kept, observeStep, type Step } from '../demo/steps.ts';
 import { exitCodeOf, Interrupted, interruptible } from '../lab/interrupt.ts';
 import { judge, type Verdict } from '../lab/judge.ts';
 import { createLab, type Lab } from '../lab/lab.ts';
+import { membershipSteps } from '../membership/steps.ts';
 import { labelLatencies } from './label-latency.ts';
 import { loadHeader, loadRow, measureLoad } from './load.ts';
+import { measureMembership, membershipHeader } from './membership.ts';
 import { pageFigures } from './page.ts';
 import { measureRest, restTable } from './rest.ts';
 import { measureAgentScrape, measureCoordinatorScrape, scrapeTable } from './scrape.ts';
@@ -85,6 +87,22 @@ for (const { name, description, steps } of [
       }),
     );
 }
+program
+  .command('membership')
+  .description(
+    'what it costs when nodes come into groups, leave and change them, and groups change their names',
+  )
+  .option('--nodes <n>', 'machines of the Swarm, three or five', count, 3)
+  .option('--runs <n>', 'of each, forth and back', count, 5)
+  .addOption(
+    new Option('--only <names...>', 'only these').choices(membershipSteps(3).map(({ name }) => name)),
+  )
+  .action((options: { nodes: number; runs: number; only?: string[] }) =>
+    interruptible(async (signal) => {
+      print(membershipHeader);
+      await measureMembership(options, signal, print);
+    }),
+  );
 program
   .command('labels')
   .description('time from a label change until every agent runs it')
