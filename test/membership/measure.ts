@@ -2,6 +2,7 @@
 // confirmed it. The verdict is the worst of all addresses.
 import { setTimeout as delay } from 'node:timers/promises';
 import { plannedBound } from '../demo/planned-steps.ts';
+import type { HolderReport } from '../lab/holding.ts';
 import { type Evidence, judge, type Verdict } from '../lab/judge.ts';
 import type { Lab } from '../lab/lab.ts';
 import { addressOf, isConfirmed, type MembershipStage, type Places, ranked, relabel } from './stage.ts';
@@ -12,6 +13,8 @@ export type Direction = 'forth' | 'back';
 export interface MembershipVerdict extends Verdict {
   /** From the first command until every agent runs what it should, and the right node holds; null: nobody to say so. */
   readonly confirmedMs: number | null;
+  /** Who held each address, in milliseconds since the first command: "192.0.2.1: node2 -540..1200, node1 1200..1710". */
+  readonly held: string;
 }
 
 /** Puts the Swarm where a step begins, with everybody ready. */
@@ -32,8 +35,10 @@ export async function measure(
   const [act, from, to] =
     direction === 'forth' ? [step.act, step.from, step.to] : [step.back, step.to, step.from];
   let confirmedMs: number | null = null;
+  let beganAt = 0;
   const concerned = addressesOf(stage.lab, from, to);
   const evidence = await observeAll(stage.lab, [...concerned.keys()], async () => {
+    beganAt = Date.now();
     const began = performance.now();
     await act(stage);
     if (step.unconfirmed && direction === 'forth') {
@@ -45,7 +50,16 @@ export async function measure(
     const holder = ranked(concerned.get(address) ?? [], newest)[0];
     return { ...verdict, ok: verdict.ok && verdict.holderAfter === holder };
   });
-  return { ...worstOf(verdicts), confirmedMs };
+  const held = [...evidence].map(([address, { holders }]) => `${address}: ${heldWords(holders, beganAt)}`);
+  return { ...worstOf(verdicts), confirmedMs, held: held.join('; ') };
+}
+
+function heldWords({ byNode }: HolderReport, beganAt: number): string {
+  const times = Object.entries(byNode).flatMap(([node, intervals]) =>
+    intervals.map(({ fromMs, toMs }) => ({ node, from: fromMs - beganAt, to: toMs - beganAt })),
+  );
+  const inOrder = times.sort((a, b) => a.from - b.from);
+  return inOrder.map(({ node, from, to }) => `${node} ${Math.round(from)}..${Math.round(to)}`).join(', ');
 }
 
 /** Addresses that are served before and after, with those who may hold them afterwards. */

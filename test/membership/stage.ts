@@ -27,8 +27,16 @@ export const newcomer = (nodes: number): string => `node${nodes + 1}`;
 const priorityOf = (node: string, newest: string): number =>
   node === newest ? 120 : 120 - 10 * Number(node.replace('node', ''));
 
-export const docker = async ({ lab }: Pick<MembershipStage, 'lab'>, ...args: string[]): Promise<RunResult> =>
-  lab.docker(await lab.manager(), args, { timeoutMs: 120_000 });
+export async function docker({ lab }: Pick<MembershipStage, 'lab'>, ...args: string[]): Promise<RunResult> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await lab.docker(await lab.manager(), args, { timeoutMs: 120_000 });
+    } catch (error) {
+      // The client reads, changes and writes; where a coordinator has written a label meanwhile, people just say it again.
+      if (tries === 5 || !String(error).includes('update out of sequence')) throw error;
+    }
+  }
+}
 
 export const deploy = ({ lab, signal }: MembershipStage, stack: string, group = stack): Promise<void> =>
   lab.deploy(
