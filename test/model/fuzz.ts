@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { actKinds } from './acts.ts';
 import { foundScenarios } from './found.ts';
+import { opening } from './openings.ts';
 import { type Outcome, play, type Scenario } from './scenario.ts';
 import { type Shrunk, shrink } from './shrink.ts';
 
@@ -14,13 +15,17 @@ const act = fc.record({
   waitMs: fc.constantFrom(...waits),
 });
 
+/** About one in two begins with an opening, before its own acts. */
 export const scenarios = (mostActs: number): fc.Arbitrary<Scenario> =>
-  fc.record({
-    seed: fc.nat(1_000_000),
-    count: fc.integer({ min: 3, max: 5 }),
-    acts: fc.array(act, { minLength: Math.min(8, mostActs), maxLength: mostActs, size: 'max' }),
-    leaveOff: fc.boolean(),
-  });
+  fc
+    .record({
+      seed: fc.nat(1_000_000),
+      count: fc.integer({ min: 3, max: 5 }),
+      begin: fc.option(opening, { freq: 2, nil: [] }),
+      acts: fc.array(act, { minLength: Math.min(8, mostActs), maxLength: mostActs, size: 'max' }),
+      leaveOff: fc.boolean(),
+    })
+    .map(({ begin, acts, ...scenario }) => ({ ...scenario, acts: [...begin, ...acts] }));
 
 export interface Search {
   readonly seed: number;
