@@ -15,7 +15,7 @@ import type { NodeId } from '../shared/words.ts';
 import { createClaim } from './claim.ts';
 import { type AgentNodes, agentNodes } from './core/agent-nodes.ts';
 import { agentLabel } from './core/agent-service.ts';
-import { type AgentRecord, greeted, plansAlike, reported, upheld } from './core/agents.ts';
+import { type AgentRecord, greeted, plansAlike, reported, sunk, upheld } from './core/agents.ts';
 import { assignmentOf } from './core/config-check.ts';
 import { type ConfigDiff, configDiff, knownInterfaces } from './core/config-diff.ts';
 import { confirmedDown, confirmedDownLabel } from './core/confirmed-down.ts';
@@ -30,7 +30,7 @@ import { activeCoordinator, ownsPorts, type Self } from './core/roles.ts';
 import { type GroupsConfig, managerAddresses, nodeName, type Snapshot } from './core/snapshot.ts';
 import { type NodeRef, type Status, status } from './core/status.ts';
 import { toldLabel } from './core/told.ts';
-import { challengeMs } from './core/two-holders.ts';
+import { challengeMs, rememberMs } from './core/two-holders.ts';
 import { unheardNodes } from './core/unheard.ts';
 import { createDispatch, holdRepeatMs } from './dispatch.ts';
 import { createEventLog, type EventLog } from './event-log.ts';
@@ -155,10 +155,12 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   function replan(): void {
     if (!snapshot || released) return;
     current = plan(snapshot, records, now());
-    for (const { group, upper } of current.conflicts) {
+    for (const { group, upper, unheard } of current.conflicts) {
       for (const name of [group, ...formerNames(current.renames, group)]) {
-        const record = records.get(upper);
-        if (record) records.set(upper, upheld(record, name, now(), challengeMs));
+        const winner = records.get(upper);
+        if (winner) records.set(upper, upheld(winner, name, now(), challengeMs));
+        const loser = unheard && records.get(unheard);
+        if (loser) records.set(unheard, sunk(loser, name, now(), rememberMs));
       }
     }
     tellProblems();

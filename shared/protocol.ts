@@ -86,7 +86,10 @@ export const Instance = v.object({
   checksMark: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{8}$/))),
   /** False: a holder keeps the addresses when a higher member returns. Absent: true. */
   preempt: v.optional(v.boolean()),
-  /** How long a member that joins leaves a lower holder alone. Absent: 0. */
+  /**
+   * How long a member that joins leaves a lower holder alone. Absent: 0, unless the coordinator has seen that others do not
+   * hear this member.
+   */
   preemptDelayMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1_000_000))),
   /** Addresses that live on another interface than `interface`. */
   addressInterfaces: v.optional(v.record(VirtualAddress, InterfaceName)),

@@ -10,6 +10,8 @@ export interface AgentRecord {
   seenMs: number;
   /** By group: when this agent was first and last heard to be MASTER without a break. */
   claims: ReadonlyMap<string, Claim>;
+  /** By group: when it last had to step down because others do not hear it. */
+  unheard?: ReadonlyMap<string, Unheard>;
   /** How far its clock was ahead of the coordinator's when it connected. */
   clockAheadMs?: number;
 }
@@ -21,6 +23,14 @@ export interface Claim {
   upheldMs?: number;
 }
 
+export interface Unheard {
+  /** The beginning of the claim that ended so. */
+  claimMs: number;
+  sinceMs: number;
+  /** It had come back after the last time. */
+  again: boolean;
+}
+
 export type AgentRecords = ReadonlyMap<NodeId, AgentRecord>;
 
 export function greeted(previous: AgentRecord | undefined, hello: Hello, nowMs: number): AgentRecord {
@@ -30,6 +40,7 @@ export function greeted(previous: AgentRecord | undefined, hello: Hello, nowMs: 
     report: previous?.report,
     seenMs: nowMs,
     claims: previous?.claims ?? new Map(),
+    ...(previous?.unheard ? { unheard: previous.unheard } : {}),
     ...(hello.clockMs === undefined ? {} : { clockAheadMs: hello.clockMs - nowMs }),
   };
 }
@@ -48,6 +59,16 @@ export function upheld(record: AgentRecord, group: string, nowMs: number, rememb
   const claim = record.claims.get(group);
   if (!claim || nowMs - (claim.upheldMs ?? Number.NEGATIVE_INFINITY) < rememberMs) return record;
   return { ...record, claims: new Map(record.claims).set(group, { ...claim, upheldMs: nowMs }) };
+}
+
+/** It is told to step down because others do not hear it; once for each claim. */
+export function sunk(record: AgentRecord, group: string, nowMs: number, rememberMs: number): AgentRecord {
+  const claim = record.claims.get(group);
+  const known = record.unheard?.get(group);
+  if (!claim || known?.claimMs === claim.firstMs) return record;
+  const again = known !== undefined && nowMs - known.sinceMs < rememberMs;
+  const unheard = { claimMs: claim.firstMs, sinceMs: nowMs, again };
+  return { ...record, unheard: new Map(record.unheard).set(group, unheard) };
 }
 
 /** Checks tell their age with each report; what follows from them is in states and pauses. */

@@ -9,7 +9,7 @@ import { inReach } from './peers.ts';
 import { type Agents, type PlannedGroup, runningInstance } from './plan.ts';
 import { asAssigned } from './running.ts';
 import type { Snapshot } from './snapshot.ts';
-import { type Conflict, conflictProblem, findConflict } from './two-holders.ts';
+import { type Conflict, conflictProblem, findConflict, modestyOf } from './two-holders.ts';
 import { spoken } from './understanding.ts';
 
 export interface Frozen {
@@ -62,6 +62,7 @@ export function freeze(
         peersConfirmed: isListedByAll(agents, node, running) && !beside.has(running.group),
         ...(hearsAll(agents, node, running, known) ? {} : { silenceOnly: true }),
         transition: 'keep',
+        ...modestyOf(agents, node, running, nowMs),
         ...orders[index]?.words,
       })),
     );

@@ -21,7 +21,7 @@ import { findRenames, type Renames, underOwnName, underPresentNames } from './re
 import { type RolloutStep, rollOut, type Waiting } from './rollout.ts';
 import { serviceProblems } from './service-tasks.ts';
 import { nodeArgument, nodeName, type Snapshot } from './snapshot.ts';
-import { type Conflict, conflictProblem, findConflict } from './two-holders.ts';
+import { type Conflict, conflictProblem, findConflict, modestyOf } from './two-holders.ts';
 import { unfitAddresses } from './unfit-addresses.ts';
 import { allocateVrids } from './vrid.ts';
 import { type VridUse, vridUse } from './vrid-use.ts';
@@ -33,6 +33,8 @@ export interface AgentView {
   report: Report | undefined;
   /** Since when it is heard to hold which group. */
   claims?: AgentRecord['claims'];
+  /** When it had to step down because others do not hear it. */
+  unheard?: AgentRecord['unheard'];
   /** Unix ms of its last frame. Absent: just now. */
   seenMs?: number;
 }
@@ -141,6 +143,8 @@ export function plan(snapshot: Snapshot, reports: Agents, nowMs: number, settled
       problems.push(conflictProblem(snapshot, agents, conflict));
     }
     if (againMs !== undefined) looks.push(againMs);
+    for (const [node, instance] of step.instances)
+      step.instances.set(node, { ...instance, ...modestyOf(agents, node, instance, nowMs) });
     distribute(step, members, reports, renames, assignments);
     problems.push(...observedProblems(snapshot, { group, vrid, members }, agents));
     problems.push(...unreachable(snapshot, group, members, agents), ...serviceProblems(snapshot, group));

@@ -19,6 +19,7 @@ export type Renames = ReadonlyMap<string, GroupName>;
 interface View {
   report: Report | undefined;
   claims?: AgentRecord['claims'];
+  unheard?: AgentRecord['unheard'];
 }
 
 interface Running {
@@ -63,17 +64,18 @@ export function underPresentNames<V extends View>(
 ): ReadonlyMap<NodeId, V> {
   if (renames.size === 0) return agents;
   const present = (name: GroupName): GroupName => renames.get(name) ?? name;
+  const presentKeys = <T>(map: ReadonlyMap<string, T>) =>
+    new Map([...map].map(([name, value]) => [renames.get(name) ?? name, value]));
   return new Map(
     [...agents].map(([node, view]) => {
       const instances = view.report?.instances.map((each) => ({ ...each, group: present(each.group) }));
-      const claims =
-        view.claims && new Map([...view.claims].map(([name, claim]) => [renames.get(name) ?? name, claim]));
       return [
         node,
         {
           ...view,
           report: view.report && { ...view.report, instances: instances ?? [] },
-          ...(claims ? { claims } : {}),
+          ...(view.claims ? { claims: presentKeys(view.claims) } : {}),
+          ...(view.unheard ? { unheard: presentKeys(view.unheard) } : {}),
         },
       ];
     }),

@@ -15,6 +15,10 @@ const travelMs = 200;
 const lookMs = 100;
 /** Who takes over so soon after another one had to step down does not hear the holder that went on. */
 export const challengeMs = 5_000;
+/** Who had to step down for that stays below the others for so long, should there be two again. */
+export const rememberMs = 600_000;
+/** Who came back all the same leaves those alone whom it hears: it may hear them without being heard. */
+export const modestMs = 300_000;
 
 export interface Conflict {
   group: string;
@@ -22,6 +26,8 @@ export interface Conflict {
   upper: NodeId;
   /** Are to step down. */
   lower: NodeId[];
+  /** One of these: it would go on by its priority, but others do not hear it. */
+  unheard?: NodeId;
   /** Hold by a keepalived that is only looked at: they go on, whatever ours do. */
   observed: NodeId[];
 }
@@ -33,6 +39,8 @@ interface Claimant {
   firstMs: number;
   lastMs: number;
   upheldMs?: number;
+  /** When it last had to step down because others do not hear it. */
+  sunkMs?: number;
 }
 
 /**
@@ -58,37 +66,56 @@ export function findConflict(
       else current.add(one).add(other);
     }
   }
-  const [upper, ...lower] = ranked([...current]).map(({ node }) => node);
+  const [upper, ...lower] = ranked([...current], nowMs).map(({ node }) => node);
+  const [highest] = [...current].sort(byRank);
   const again = Number.isFinite(againMs) ? { againMs } : {};
   if (upper === undefined) return again;
   const observed = [...current].filter(({ running }) => !running).map(({ node }) => node);
   return {
-    conflict: { group, upper, lower: lower.filter((node) => !observed.includes(node)), observed },
+    conflict: {
+      ...{ group, upper, lower: lower.filter((node) => !observed.includes(node)), observed },
+      ...(highest && highest.node !== upper ? { unheard: highest.node } : {}),
+    },
     ...again,
   };
 }
 
 function claimantsOf(agents: Agents, group: string): Claimant[] {
-  return [...agents].flatMap(([node, { connected, report, claims }]) => {
+  return [...agents].flatMap(([node, { connected, report, claims, unheard }]) => {
     const claim = claims?.get(group);
     const running = report?.instances.find((instance) => instance.group === group);
     const seen = report?.observed?.find((instance) => instance.group === group);
     if (!connected || !claim || (running ?? seen)?.state !== 'MASTER') return [];
-    return [{ node, running, ...claim }];
+    const sunkMs = unheard?.get(group)?.sinceMs;
+    return [{ node, running, ...claim, ...(sunkMs === undefined ? {} : { sunkMs }) }];
   });
 }
 
 /**
  * The highest goes on, unless another one had to step down for it a moment ago and yet the next one took over: then it
- * is the highest whom the others do not hear, and without this they would take turns beside it for good.
+ * is the highest whom the others do not hear, and without this they would take turns beside it for good. If it comes back
+ * beside one that holds, it hears that one, and is not heard itself.
  */
-function ranked(claimants: Claimant[]): Claimant[] {
+function ranked(claimants: Claimant[], nowMs: number): Claimant[] {
   const [first, ...others] = claimants.sort(byRank);
   if (!first) return [];
-  const { running, upheldMs } = first;
+  const { running, upheldMs, sunkMs } = first;
   const challenges = (other: Claimant) =>
     upheldMs !== undefined && other.firstMs > upheldMs && other.firstMs - upheldMs < challengeMs;
-  return running && others.length > 0 && others.every(challenges) ? [...others, first] : [first, ...others];
+  const unheard = others.every(challenges) || (sunkMs !== undefined && nowMs - sunkMs < rememberMs);
+  return running && others.length > 0 && unheard ? [...others, first] : [first, ...others];
+}
+
+/** By its priority alone: an order to keep out for good would outlive the coordinator that gave it. */
+export function modestyOf(
+  agents: Agents,
+  node: NodeId,
+  { group, preemptDelayMs = 0 }: Pick<RunningInstance, 'group' | 'preemptDelayMs'>,
+  nowMs: number,
+): { preemptDelayMs?: number } {
+  const known = agents.get(node)?.unheard?.get(group);
+  const owes = known?.again && nowMs - known.sinceMs < modestMs;
+  return owes ? { preemptDelayMs: Math.max(preemptDelayMs, modestMs) } : {};
 }
 
 /** What nobody may order goes on, so it ranks above everything of ours. */

@@ -1,10 +1,11 @@
 // Two that claim to hold: the lower one is told to step down after a second, and the likely cause is named.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { greeted, sunk } from '../../coordinator/core/agents.ts';
 import type { AgentView } from '../../coordinator/core/plan.ts';
-import { challengeMs, conflictMs } from '../../coordinator/core/two-holders.ts';
+import { challengeMs, conflictMs, modestMs, rememberMs } from '../../coordinator/core/two-holders.ts';
 import type { AssignedInstance, RunningInstance } from '../../shared/protocol.ts';
-import { connected, id, ip, member, plan, report, running, snapshot } from './world.ts';
+import { connected, hello, id, ip, member, plan, report, running, snapshot } from './world.ts';
 
 const nodes = [member(1, '110'), member(2, '100'), member(3, '90')];
 const calm = plan(snapshot(nodes), connected({ 1: report(1), 2: report(2), 3: report(3) }));
@@ -89,6 +90,41 @@ describe('two holders', () => {
     assert.deepEqual([asides(soon), contested(soon)], ['now - -', '- - yes']);
     assert.equal(asides(challenged(upheldMs + challengeMs)), '- - now', 'much later is another story');
     assert.equal(asides(challenged(upheldMs - 400)), '- - now', 'the same conflict');
+  });
+
+  it('end by the stepping down of whoever was not heard before; come back once more, it leaves alone whom it hears', () => {
+    const since = (sinceMs: number, again: boolean, holders: Record<number, number>) => {
+      const agents = world(holders, {}, { 1: 70_000, 3: 70_000 });
+      const view = agents.get(id(1));
+      assert.ok(view);
+      const unheard = new Map([['web', { claimMs: 0, sinceMs, again }]]);
+      return agents.set(id(1), { ...view, unheard });
+    };
+    const modesty = (result: ReturnType<typeof at>) =>
+      [1, 2, 3].map((n) => result.assignments.get(id(n))?.[0]?.preemptDelayMs ?? '-').join(' ');
+    const both = { 1: 60_000, 3: 50_000 };
+    const nowMs = 60_000 + conflictMs;
+    const known = at(since(55_000, false, both), nowMs);
+    assert.deepEqual(
+      [asides(known), known.conflicts[0]?.unheard, modesty(known)],
+      ['now - -', id(1), '- - -'],
+    );
+    assert.equal(asides(at(since(nowMs - rememberMs, false, both), nowMs)), '- - now', 'forgotten');
+    const come = (sinceMs: number) => modesty(at(since(sinceMs, true, { 3: 50_000 }), nowMs));
+    assert.deepEqual([come(55_000), come(nowMs - modestMs)], [`${modestMs} - -`, '- - -']);
+  });
+
+  it('are remembered by the claim that ended, so that one stepping down counts once', () => {
+    const claims = (firstMs: number) => new Map([['web', { firstMs, lastMs: firstMs }]]);
+    const record = { connected: true, hello: hello(1), report: undefined, seenMs: 0, claims: claims(100) };
+    const once = sunk(record, 'web', 1_000, rememberMs);
+    assert.deepEqual(once.unheard?.get('web'), { claimMs: 100, sinceMs: 1_000, again: false });
+    assert.equal(sunk(once, 'web', 2_000, rememberMs), once);
+    const back = sunk({ ...once, claims: claims(3_000) }, 'web', 4_000, rememberMs);
+    assert.equal(back.unheard?.get('web')?.again, true);
+    const later = sunk({ ...once, claims: claims(3_000) }, 'web', 1_000 + rememberMs, rememberMs);
+    assert.equal(later.unheard?.get('web')?.again, false);
+    assert.equal(greeted(back, hello(1), 5_000).unheard, back.unheard);
   });
 
   it('are three at times', () => {

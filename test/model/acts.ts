@@ -161,6 +161,12 @@ export const doings = {
     world.judge.dirty = true;
     return `the next ${1 + (b % 5)} adverts to ${at(world, a).number} are lost`;
   },
+  mute: (world, a) => {
+    const { number } = at(world, a);
+    if (!world.mute.delete(number)) world.mute.add(number);
+    world.judge.dirty = true;
+    return `adverts of ${number} ${world.mute.has(number) ? 'are lost' : 'pass again'}`;
+  },
   trouble: (world, _, b) => {
     world.troubleMs = b % 3 === 0 ? 0 : 1000 * (b % 3);
     return `frames are disturbed by up to ${world.troubleMs} ms`;

@@ -120,8 +120,8 @@ export class Judge {
 
   /** What hears adverts may miss some of them, by a fault of the scenario. */
   #hearEachOther(a: Machine, b: Machine): boolean {
-    const { swallowed } = this.#world;
-    const deaf = (machine: Machine) => (swallowed.get(machine.number) ?? 0) > 0;
+    const { swallowed, mute } = this.#world;
+    const deaf = ({ number }: Machine) => (swallowed.get(number) ?? 0) > 0 || mute.has(number);
     return this.#world.hears(a, b) && this.#world.hears(b, a) && !deaf(a) && !deaf(b);
   }
 

@@ -97,6 +97,7 @@ function heal(world: World, leaveOff: boolean): void {
   world.controlCuts.clear();
   world.withoutQuorum.clear();
   world.swallowed.clear();
+  world.mute.clear();
   world.troubleMs = 0;
   world.judge.dirty = true;
   for (const machine of world.machines) {

@@ -28,6 +28,8 @@ export class World implements Surroundings {
   readonly controlCuts = new Set<string>();
   /** Managers out of quorum. */
   readonly withoutQuorum = new Set<number>();
+  /** Whose adverts are lost, all of them; what it hears itself, and who answers whom, is not touched. */
+  readonly mute = new Set<number>();
   /** How many adverts each machine's port still swallows. */
   readonly swallowed = new Map<number, number>();
   #troubleMs = 0;
@@ -154,6 +156,7 @@ export class World implements Surroundings {
   }
 
   send(from: Machine, { config }: Router, advert: Advert): void {
+    if (this.mute.has(from.number)) return;
     for (const to of this.machines) {
       if (to === from || !(config.peers === null || config.peers.includes(to.address))) continue;
       if (!this.hears(from, to) || this.#swallows(to)) continue;
