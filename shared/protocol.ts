@@ -120,7 +120,10 @@ export const AssignedInstance = v.object({
    * then, for this node would not hear the one that comes after him. A paused instance resumes by silence alone.
    */
   silenceOnly: v.optional(v.literal(true)),
-  /** With `silenceOnly`: the longest election among the others, where that takes longer than one of this instance. */
+  /**
+   * Silence counts when it outlasts an election of this length among the others, asked before and after it. With
+   * `silenceOnly`: where that takes longer than one of this instance; without: a member may be there that nobody has heard.
+   */
   outlastMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(200_000))),
   /**
    * The operator wants this node to hold nothing. `relieved`: a holder lowers its priority and goes on until another

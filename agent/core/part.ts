@@ -22,6 +22,7 @@ export interface Terms {
   readonly boundMs: number;
   readonly peersConfirmed: boolean;
   readonly silenceOnly: boolean;
+  readonly askTwice?: boolean;
   readonly standAside: 'relieved' | 'now' | null;
   /** The generation that orders it, or null: an order holds once, a new one holds again. */
   readonly hold: string | null;
@@ -55,14 +56,16 @@ export type PartEvent =
   | { readonly kind: 'tick' };
 
 export function termsOf(instance: AssignedInstance, { epoch, counter }: Generation): Terms {
-  const { version, intervalMs, priority } = instance;
+  const { version, intervalMs, priority, outlastMs } = instance;
   return {
     // Whoever is to prove that nobody follows counts the slowest that could.
-    boundMs: instance.silenceOnly
-      ? Math.max(masterDownMs(version, intervalMs, 1), instance.outlastMs ?? 0)
-      : masterDownMs(version, intervalMs, priority),
+    boundMs:
+      instance.silenceOnly || outlastMs !== undefined
+        ? Math.max(masterDownMs(version, intervalMs, 1), outlastMs ?? 0)
+        : masterDownMs(version, intervalMs, priority),
     peersConfirmed: instance.peersConfirmed,
     silenceOnly: instance.silenceOnly ?? false,
+    askTwice: outlastMs !== undefined,
     standAside: instance.standAside ?? null,
     hold: instance.transition === 'hold' ? `${epoch}.${counter}` : null,
     holdLimitMs: holdLimitMs(version, intervalMs),
@@ -71,10 +74,11 @@ export function termsOf(instance: AssignedInstance, { epoch, counter }: Generati
   };
 }
 
-const ruleOf = ({ boundMs, peersConfirmed, silenceOnly }: Terms) => ({
+const ruleOf = ({ boundMs, peersConfirmed, silenceOnly, askTwice = false }: Terms) => ({
   boundMs,
   peersConfirmed,
   silenceOnly,
+  askTwice,
 });
 
 /** A newcomer: it was not running before. */

@@ -19,6 +19,8 @@ export interface PauseRule {
   readonly boundMs: number;
   readonly peersConfirmed: boolean;
   readonly silenceOnly: boolean;
+  /** Somebody may be about to take over unheard, as with `silenceOnly`; an advert is proof all the same. */
+  readonly askTwice?: boolean;
 }
 
 export interface PauseState {
@@ -111,7 +113,7 @@ function settle(state: PauseState, nowMs: number): PauseState {
   const { silentFromMs, silentUntilMs, silentAskedMs, answeredFromMs, rule } = state;
   if (silentFromMs !== null && silentUntilMs !== null && silentAskedMs !== null) {
     // A round asks at its beginning. Whoever would take over unheard must have had the time to do so before the last one.
-    const silentMs = (rule.silenceOnly ? silentAskedMs : silentUntilMs) - silentFromMs;
+    const silentMs = (rule.silenceOnly || rule.askTwice ? silentAskedMs : silentUntilMs) - silentFromMs;
     if (rule.peersConfirmed && silentMs >= neededSilence(rule)) return enter(state, 'active', nowMs);
     return state.phase === 'address-in-use' ? enter(state, 'joining', nowMs) : state;
   }

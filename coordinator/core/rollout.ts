@@ -18,7 +18,7 @@ import { inReach, isUnaware, listsAsPeer, possiblyActive, quietAtMs } from './pe
 import { type Agents, type PlannedMember, runningInstance } from './plan.ts';
 import { stepPriorities } from './priority.ts';
 import { asAssigned } from './running.ts';
-import { markOf, silenceOf, strangersTo } from './understanding.ts';
+import { elsewhere, markOf, silenceOf, strangersTo } from './understanding.ts';
 
 export interface RolloutInput {
   group: Group;
@@ -116,7 +116,7 @@ export function rollOut(input: RolloutInput): RolloutStep {
         : { password: group.password as NonNullable<AssignedInstance['password']> }),
       ...instanceOptions(group, vrid, attachment),
       peersConfirmed: unconfirmed.length === 0 && byHand.length === 0,
-      ...(unaware.length + strangers.length > 0 ? silenceOf(input, peers) : {}),
+      ...(unaware.length + strangers.length > 0 ? silenceOf(input, peers) : elsewhere(input, node)),
       ...floorOf(group, floors.get(node)),
       ...(drain ? { standAside: drain.force ? 'now' : 'relieved' } : {}),
       ...orderOf(drain, leads, transition),

@@ -58,3 +58,12 @@ export function silenceOf({ group, agents }: RolloutInput, peers: readonly Peer[
   const ownMs = masterDownMs(group.version, group.intervalMs, 1);
   return { silenceOnly: true as const, ...(outlastMs > Math.ceil(ownMs) ? { outlastMs } : {}) };
 }
+
+/** A member by label that was never heard, and that nobody lists, may run the group all the same, and be about to take over. */
+export function elsewhere({ group, members, agents, known }: RolloutInput, self: NodeId) {
+  const unheard = members.some(
+    ({ node, priority }) =>
+      node !== self && priority !== undefined && known.includes(node) && !agents.get(node)?.report,
+  );
+  return unheard ? { outlastMs: Math.ceil(masterDownMs(group.version, group.intervalMs, 1)) } : {};
+}

@@ -74,6 +74,13 @@ describe('a joining instance', () => {
     assert.equal(silences(broken, 3500, 4).phase, 'active');
   });
 
+  it('asks twice where somebody may be about to take over unheard, and takes an advert for a proof all the same', () => {
+    const asking = beginPause({ ...fast, askTwice: true }, 0);
+    assert.equal(silences(asking, 0, 1).phase, 'joining');
+    assert.equal(silences(asking, 0, 2).phase, 'active');
+    assert.equal(stepPause(asking, { kind: 'advert' }, 10).phase, 'active');
+  });
+
   it('takes no advert for a proof while a member out of reach does not list it, only silence of everybody', () => {
     const rule = { ...fast, silenceOnly: true };
     const heard = stepPause(silences(beginPause(rule, 0), 0, 0), { kind: 'advert' }, 900);
@@ -109,6 +116,7 @@ describe('the pause machine, under any sequence of events', () => {
           boundMs: fc.integer({ min: 40, max: 5000 }),
           peersConfirmed: fc.boolean(),
           silenceOnly: fc.boolean(),
+          askTwice: fc.boolean(),
         })
         .map((rule): PauseEvent => ({ kind: 'rule', rule })),
     },
@@ -151,8 +159,9 @@ describe('the pause machine, under any sequence of events', () => {
           if (played.kind === 'advert' && !before.rule.silenceOnly) return;
           assert.equal(after.rule.peersConfirmed, true);
           assert.ok(silentFrom !== null, 'no silence at all');
-          const { silenceOnly, boundMs } = after.rule;
-          assert.ok((silenceOnly ? asked : silentUntil) - silentFrom >= Math.max(1000, boundMs));
+          const { silenceOnly, askTwice, boundMs } = after.rule;
+          const until = silenceOnly || askTwice ? asked : silentUntil;
+          assert.ok(until - silentFrom >= Math.max(1000, boundMs));
         });
       }),
       { numRuns: 2000 },

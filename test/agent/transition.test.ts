@@ -79,7 +79,8 @@ describe('an ordered change', () => {
     const boundOf = (change: Record<string, unknown>) =>
       Math.round(termsOf(make(change), { epoch: 1, counter: 1 }).boundMs);
     assert.equal(boundOf({}), 3023);
-    assert.equal(boundOf({ outlastMs: 9000 }), 3023);
+    assert.equal(boundOf({ outlastMs: 400 }), 3996);
+    assert.equal(boundOf({ outlastMs: 9000 }), 9000);
     assert.equal(boundOf({ silenceOnly: true }), 3996);
     assert.equal(boundOf({ silenceOnly: true, outlastMs: 400 }), 3996);
     assert.equal(boundOf({ silenceOnly: true, outlastMs: 9000 }), 9000);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { confirmedDownLabel } from '../../coordinator/core/confirmed-down.ts';
 import { quietLimitMs } from '../../coordinator/core/peers.ts';
 import type { Agents } from '../../coordinator/core/plan.ts';
 import type { AssignedInstance, Report } from '../../shared/protocol.ts';
@@ -81,6 +82,15 @@ describe('a joiner (R1)', () => {
     agents.set(id(3), { connected: true, report: report(3, [kept]) });
     const waits = changed({ KEEPALIVED_ROUTER_ID: '77' });
     assert.deepEqual([waits?.transition, waits?.silenceOnly], ['keep', undefined]);
+  });
+
+  it('is told to ask twice while a member by label was never heard, unless an operator says that it is off', () => {
+    const heard = connected({ 1: report(1), 2: report(2) });
+    const { silenceOnly, outlastMs } = assignedTo(1, heard);
+    assert.deepEqual([silenceOnly, outlastMs], [undefined, Math.ceil(masterDownMs(3, 100, 1))]);
+    const off = member(3, '100', { [confirmedDownLabel]: '2026-01-01T00:00:00Z' });
+    assert.equal(assignedTo(1, heard, [...nodes.slice(0, 2), off]).outlastMs, undefined);
+    assert.equal(assignedTo(1, heard, nodes.slice(0, 2)).outlastMs, undefined);
   });
 
   it('waits for members that are about to start, but not for one whose keepalived refuses the assignment', () => {

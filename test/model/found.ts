@@ -189,6 +189,20 @@ export const foundScenarios: readonly FoundScenario[] = [
     },
   },
   {
+    title: 'a new member asks twice while a member by label that was never heard may be about to take over',
+    scenario: {
+      seed: 830111,
+      count: 5,
+      acts: [
+        { kind: 'powerOff', a: 4, b: 3, waitMs: 100 },
+        { kind: 'linkDown', a: 8, b: 5, waitMs: 600 },
+        { kind: 'cutOff', a: 5, b: 10, waitMs: 700 },
+        { kind: 'restartCoordinator', a: 9, b: 5, waitMs: 5 },
+        { kind: 'move', a: 5, b: 5, waitMs: 11140 },
+      ],
+    },
+  },
+  {
     title: 'a new member outlasts the election of one that is cut off with a longer interval',
     scenario: {
       seed: 1,

@@ -24,8 +24,8 @@ export const guards: readonly Guard[] = [
     name: 'R1-silence',
     what: 'one silent round is proof for a joiner, though one that does not list it may be about to take over',
     file: 'agent/core/pause.ts',
-    text: '(rule.silenceOnly ? silentAskedMs : silentUntilMs)',
-    instead: '(rule.silenceOnly ? silentUntilMs : silentUntilMs)',
+    text: '(rule.silenceOnly || rule.askTwice ? silentAskedMs : silentUntilMs)',
+    instead: '(rule.silenceOnly || rule.askTwice ? silentUntilMs : silentUntilMs)',
   },
   {
     name: 'R1-listed',
@@ -56,10 +56,17 @@ export const guards: readonly Guard[] = [
     instead: 'if (!agents.get(peer)?.report) return false;',
   },
   {
+    name: 'R1-elsewhere',
+    what: 'one silent round is proof beside a member by label that was never heard',
+    file: 'coordinator/core/rollout.ts',
+    text: 'elsewhere(input, node)),',
+    instead: '{}),',
+  },
+  {
     name: 'R1-slowest',
     what: 'silence proves by the own interval, though another member has a longer one',
     file: 'agent/core/part.ts',
-    text: 'Math.max(masterDownMs(version, intervalMs, 1), instance.outlastMs ?? 0)',
+    text: 'Math.max(masterDownMs(version, intervalMs, 1), outlastMs ?? 0)',
     instead: 'masterDownMs(version, intervalMs, 1)',
   },
   {
