@@ -23,7 +23,7 @@ function drawAgent(row: HTMLElement, agent: OverviewAgent): void {
     [el('b', '', hostname)],
     [
       connected
-        ? 'now'
+        ? 'connected'
         : el('b', '', 'out of contact', ...(seenMs === null ? [] : [' for ', age(seenMs)]), ': old data'),
     ],
     [!connected ? 'not known' : inSync ? 'yes' : el('b', '', 'not yet')],

@@ -44,11 +44,15 @@ startFeed({
   },
 });
 
+/** Old data must not look as if it went on: while nobody answers, ages and strips stand still. */
+const isLost = (): boolean => performance.now() - heardMs > lostMs;
 setInterval(() => {
   drawBanner();
-  refreshAges();
+  if (!isLost()) refreshAges();
 }, 1_000);
-setInterval(refreshDay, 10_000);
+setInterval(() => {
+  if (!isLost()) refreshDay();
+}, 10_000);
 
 function draw(next: Overview): void {
   drawBanner();
@@ -63,7 +67,7 @@ function draw(next: Overview): void {
 
 function drawBanner(): void {
   const silentMs = performance.now() - heardMs;
-  const contact: Contact = silentMs > lostMs ? 'lost' : starting ? 'starting' : 'kept';
+  const contact: Contact = isLost() ? 'lost' : starting ? 'starting' : 'kept';
   const { word, tone, sentence: words } = headline(overview, contact);
   if (banner.className !== tone) banner.className = tone;
   document.body.classList.toggle('stale', contact === 'lost');

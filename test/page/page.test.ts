@@ -293,6 +293,25 @@ describe('the status page and its coordinator', { timeout: 120_000 }, () => {
     });
   }
 
+  it('lets nothing of what is old go on: ages and strips stand still once nobody answers', async (t) => {
+    const swarm = await pageSwarm({ nodes: 3, groups: 1, pageDirectory: built });
+    await swarm.settle(() => ({ stateSinceMs: Date.now() - 5_000 }));
+    const watched = await browser.open(swarm.url);
+    t.after(() => watched.close());
+    const { page } = watched;
+    await page.locator('#verdict', { hasText: /^OK$/ }).waitFor();
+    const age = () => page.locator('#groups-rows .age').first().innerText();
+    const first = await age();
+    await until('the age to grow', async () => (await age()) !== first || undefined, { timeoutMs: 5_000 });
+    await swarm.close();
+    await page.locator('#verdict', { hasText: 'NO CONTACT' }).waitFor({ timeout: 20_000 });
+    const [before, silence] = [await age(), await page.locator('#source').innerText()];
+    const silent = () => page.locator('#source').innerText();
+    await until('time to pass', async () => (await silent()) !== silence || undefined, { timeoutMs: 5_000 });
+    await page.waitForTimeout(1_500);
+    assert.equal(await age(), before);
+  });
+
   it('says that the coordinator is only starting while Swarm has not been read', async (t) => {
     const swarm = await pageSwarm({
       ...{ nodes: 1, groups: 1, pageDirectory: built },
