@@ -40,7 +40,11 @@ export const handOverCauses = [
 ] as const;
 export type HandOverCause = (typeof handOverCauses)[number];
 
-export type NodeTransition = StateTransition & NodeRef;
+export type NodeTransition = StateTransition &
+  NodeRef & {
+    /** The other one, where its address is known. */
+    peerHostname?: string;
+  };
 
 export interface HistoryDocument {
   apiVersion: 'swarm-vip/v1';
@@ -63,12 +67,18 @@ export function merged(
 export function historyDocument(past: Past, snapshot: Snapshot, agents: AgentRecords): HistoryDocument {
   const hostname = (node: NodeId) =>
     snapshot.nodes.find(({ id }) => id === node)?.hostname ?? agents.get(node)?.hello.hostname ?? node;
+  const names = addressNames(agents);
   const transitions = [...past]
     .flatMap(([node, list]) =>
-      list.map((entry): NodeTransition => ({ ...entry, node, hostname: hostname(node) })),
+      list.map((entry): NodeTransition => {
+        const peerHostname = entry.peer && names.get(entry.peer.address);
+        return {
+          ...{ ...entry, node, hostname: hostname(node) },
+          ...(peerHostname === undefined ? {} : { peerHostname }),
+        };
+      }),
     )
     .sort((a, b) => a.atMs - b.atMs || a.node.localeCompare(b.node) || a.seq - b.seq);
-  const names = addressNames(agents);
   const switches = [...byGroup(transitions).values()].flatMap((entries) => switchesOf(entries, names));
   return {
     apiVersion: 'swarm-vip/v1',

@@ -1,7 +1,7 @@
 // What the nodes remember → who held a group when, as one line of time: the strips of the status page.
 import type { NodeId } from '../../shared/words.ts';
 import type { NodeTransition } from './history.ts';
-import { risesOf } from './rises.ts';
+import { type Rise, risesOf } from './rises.ts';
 
 /** One stretch of a group's day. No holder: nobody held it. Times are Unix milliseconds. */
 export interface Stretch {
@@ -65,7 +65,8 @@ function append(stretches: Stretch[], next: Stretch): void {
 function holdingsOf(transitions: readonly NodeTransition[], holders: ReadonlySet<NodeId>): Holding[] {
   const rises = risesOf(transitions);
   // Whoever gave way to it says that it held until then, at least.
-  const seen = new Map(rises.map((rise) => [keyOf(rise), rise.atMs]));
+  const seen = new Map(rises.filter(({ returned }) => returned).map((rise) => [keyOf(rise), rise.atMs]));
+  const seenAt = (rise: Rise) => (seen.size === 0 ? undefined : seen.get(keyOf(rise)));
   const byNode = new Map<NodeId, NodeTransition[]>();
   for (const entry of transitions) {
     const list = byNode.get(entry.node);
@@ -81,7 +82,7 @@ function holdingsOf(transitions: readonly NodeTransition[], holders: ReadonlySet
     const silentMs = Math.min(next?.atMs ?? now, successor?.atMs ?? now);
     const toMs = written ? next.atMs : !next && holders.has(rise.node) ? now : silentMs;
     const { node, hostname, atMs: fromMs } = rise;
-    return { node, hostname, fromMs, toMs: Math.max(toMs, seen.get(keyOf(rise)) ?? fromMs) };
+    return { node, hostname, fromMs, toMs: Math.max(toMs, seenAt(rise) ?? fromMs) };
   });
 }
 

@@ -93,9 +93,12 @@ export function transitionsTable(
     paint.state(entry.from),
     paint.state(entry.to),
     String(entry.priority),
-    reasonWords(entry),
+    reasonWords(entry, peerNames(entry)),
   ]);
   return `${columns(['TIME', 'GROUP', 'NODE', 'FROM', 'TO', 'PRIORITY', 'WHY'], rows)}\n`;
 }
+
+const peerNames = ({ peer, peerHostname }: NodeTransition): ReadonlyMap<string, string> =>
+  new Map(peer && peerHostname !== undefined ? [[peer.address, peerHostname]] : []);
 
 const moment = (ms: number): string => new Date(ms).toISOString();

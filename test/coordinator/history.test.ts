@@ -119,6 +119,19 @@ describe('the story of a group', () => {
     );
   });
 
+  it('goes by the address of whom it gave way to, whoever else rises meanwhile', () => {
+    const rise = step('BACKUP>MASTER', 5_000, 'silence');
+    const fall = step('MASTER>BACKUP', 5_200, 'higher-priority', peer(1, 250));
+    const third = [
+      step('BACKUP>MASTER', 5_900, 'silence'),
+      step('MASTER>BACKUP', 6_100, 'higher-priority', peer(1, 250)),
+    ];
+    assert.deepEqual(
+      story({ 1: [first()], 2: [rise, fall], 3: third }).map((line) => line.split(':')[0]),
+      ['- → host1', 'host1 → host2', 'host2 → host1', 'host1 → host3', 'host3 → host1'],
+    );
+  });
+
   it('makes up no return where the next holder says itself that it rose, or the one before had given up', () => {
     const fall = step('MASTER>BACKUP', 5_200, 'higher-priority');
     const rise = step('BACKUP>MASTER', 4_000, 'silence');
