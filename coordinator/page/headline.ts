@@ -69,16 +69,11 @@ export function named(names: readonly string[]): string {
 function brokenText(groups: readonly OverviewGroup[]): string {
   const two = groups.filter(({ holders }) => holders.length > 1);
   const none = groups.filter(({ holders }) => holders.length === 0);
+  const what = ({ name, addresses }: OverviewGroup) => `${name} (${named(addresses.map(plain))})`;
+  const both = ({ holders }: OverviewGroup) => holders.map(({ hostname }) => hostname).join(' AND ');
   const parts = [
-    two.length > 0 &&
-      named(
-        two.map(
-          ({ name, holders }) =>
-            `${name} is held by ${holders.map(({ hostname }) => hostname).join(' AND ')}`,
-        ),
-      ),
-    none.length > 0 &&
-      `Nobody holds ${named(none.map(({ name, addresses }) => `${name} (${named(addresses.map(plain))})`))}`,
+    two.length > 0 && named(two.map((group) => `${what(group)} is held by ${both(group)}`)),
+    none.length > 0 && `Nobody holds ${named(none.map(what))}`,
   ];
   return parts.filter((part) => part !== false).join('. ');
 }

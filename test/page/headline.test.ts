@@ -47,7 +47,7 @@ describe('the headline', () => {
     const groups = [group('web', [1, 2]), group('db', []), group('mail', [3])];
     assert.equal(
       said(overview('TWO HOLDERS', groups)),
-      'TWO HOLDERS (bad): web is held by host1 AND host2. Nobody holds db (10.0.0.100).',
+      'TWO HOLDERS (bad): web (10.0.0.100) is held by host1 AND host2. Nobody holds db (10.0.0.100).',
     );
   });
 
