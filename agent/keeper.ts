@@ -160,6 +160,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
         owned.record(effect.config.instances);
         await macvlans.prepare(effect.config.instances);
         parts.beginAll(effect.config);
+        catchUp(effect.config);
         install(effect.config);
         return daemon.start();
       case 'open-gate':
@@ -205,6 +206,11 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     io.install(next.text);
   };
 
+  /** Orders that came while the kernel was asked found no part that they could go to, and do not come again. */
+  const catchUp = (begun: RunConfig) => {
+    if (state.wanted && state.wanted !== begun) parts.update(state.wanted);
+  };
+
   const reload = async (next: RunConfig) => {
     const running = state.running?.instances ?? [];
     owned.record(next.instances);
@@ -225,6 +231,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       parts.rename(before.group, instance, next.generation);
       states.rename(before.group, instance.group);
     }
+    catchUp(next);
     install(next);
     daemon.signal('SIGHUP');
   };

@@ -45,6 +45,9 @@ export interface AgentDeps {
   readonly accepted: (generation: Generation) => void;
 }
 
+/** What asks the kernel or a process takes its time, and orders come meanwhile. */
+const slowly = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
 /** Runs as its own life. */
 export async function startAgent(deps: AgentDeps, life: Life): Promise<Agent> {
   const { machine, around, log } = deps;
@@ -82,7 +85,7 @@ export async function startAgent(deps: AgentDeps, life: Life): Promise<Agent> {
     ...{ log, problems, owned, states, parts, pins, now },
     io: ioOf(machine, around, life, states.readLine),
     history: { crashed: () => undefined },
-    macvlans: { prepare: async () => undefined, settle: async () => undefined },
+    macvlans: { prepare: () => slowly(60), settle: () => slowly(60) },
     onOrders: () => undefined,
     onSays: () => undefined,
     onChange: changed,
@@ -106,7 +109,7 @@ export async function startAgent(deps: AgentDeps, life: Life): Promise<Agent> {
         return true;
       },
     },
-    test: async () => void (await new Promise((resolve) => setTimeout(resolve, 15))),
+    test: async () => void (await slowly(15)),
     kernel: () => machine.kernel(),
     holds: (group) => states.current().get(group)?.state === 'MASTER',
     processLines: [],
