@@ -72,6 +72,7 @@ export function watchStatus(lab: Lab, signal: AbortSignal): StatusWatch {
         const end = () => {
           clearTimeout(timer);
           looks.delete(look);
+          signal.removeEventListener('abort', interrupted);
         };
         const timer = setTimeout(() => {
           end();
@@ -82,6 +83,11 @@ export function watchStatus(lab: Lab, signal: AbortSignal): StatusWatch {
           end();
           resolve(performance.now());
         };
+        const interrupted = () => {
+          end();
+          reject(signal.reason);
+        };
+        signal.addEventListener('abort', interrupted, { once: true });
         looks.add(look);
         look();
       }),
