@@ -49,7 +49,7 @@ const configCommands = [
   ['config', 'render'],
 ];
 
-describe('swarm-vip', { timeout: 60_000 }, () => {
+describe('swarm-vip', { timeout: 180_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'cli-'));
   const socket = join(folder, 'socket');
   let now: Status | undefined;
