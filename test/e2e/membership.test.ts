@@ -6,7 +6,7 @@ import { plannedBound } from '../demo/planned-steps.ts';
 import { judge } from '../lab/judge.ts';
 import { arrange, observeAll } from '../membership/measure.ts';
 import { createMembershipLab, playStep, setUp, stepNamed } from '../membership/play.ts';
-import { addressOf, docker, type MembershipStage, newcomer } from '../membership/stage.ts';
+import { addressOf, type MembershipStage, newcomer } from '../membership/stage.ts';
 import { keepsBound } from './verdict.ts';
 
 const nodes = 3;
@@ -35,12 +35,11 @@ describe('membership on a real Swarm', { timeout: 10 * 60_000 }, () => {
     });
   }
 
-  it('is seen red when the holder loses power as its label goes: the negative control', async (t) => {
+  it('is seen red when the holder loses power instead of leaving: the negative control', async (t) => {
     await arrange(stage, stepNamed(nodes, 'holder').from, newcomer(nodes));
     const address = addressOf(lab, 'production');
     const evidence = await observeAll(lab, [address], async () => {
       await lab.chaos('power-off', 'node1');
-      await docker(stage, 'node', 'update', '--label-rm', 'keepalived_group', 'node1');
       await stage.status.seen('node2 to hold', (word) =>
         Boolean(
           word?.groups.some(({ name, holders }) => name === 'production' && holders.join() === 'node2'),
