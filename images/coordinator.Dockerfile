@@ -23,8 +23,9 @@ RUN echo '{"type":"module"}' >/opt/swarm-vip/package.json \
   && chmod 755 /usr/local/bin/swarm-vip
 ENV NODE_ENV=production
 # Swarm calls a task running after its first good check, which comes one interval after the start: a longer interval
-# would add itself to every deploy and to every step of an update.
-HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["swarm-vip", "ping"]
+# would add itself to every deploy and to every step of an update. On a machine that is overloaded a check takes its time:
+# by the default patience Swarm killed coordinators there that only wanted their turn.
+HEALTHCHECK --interval=5s --timeout=20s --start-period=30s --retries=3 CMD ["swarm-vip", "ping"]
 ENTRYPOINT ["node", "/opt/swarm-vip/coordinator.js"]
 ARG VERSION=0.0.0
 ARG SOURCE=
