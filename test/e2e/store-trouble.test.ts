@@ -103,12 +103,12 @@ describe('Swarm’s store in trouble', { timeout: 10 * 60_000 }, () => {
   /** One after the other, without a good answer in between: neighbours differ in their words. */
   const kinds: readonly [string, Trouble, readonly string[], RegExp][] = [
     ['answers with 500', 'error', everyList, /500/],
-    ['is slower than we wait', 'slow', ['nodes'], /abort|no whole answer/],
+    ['is slower than we wait', 'slow', ['nodes'], /does not answer|no whole answer/],
     ['gives half a document', 'garbled', ['services'], /expected|Invalid/i],
-    ['cuts the connection in the middle of an answer', 'cut', ['nodes'], /no whole answer|abort/],
+    ['cuts the connection in the middle of an answer', 'cut', ['nodes'], /no whole answer|does not answer/],
     ['lists no nodes', 'empty', ['nodes'], /leaves out node/],
     ['lists no services', 'empty', ['services'], /leaves out service/],
-    ['stops in the middle of an answer', 'stall', ['services'], /no whole answer|abort/],
+    ['stops in the middle of an answer', 'stall', ['services'], /no whole answer|does not answer/],
     ['lists no groups.yaml', 'empty', ['configs'], /leaves out config/],
     ['leaves a node out', 'partial', ['nodes'], /leaves out node/],
   ];
