@@ -50,6 +50,6 @@ describe('membership on a real Swarm', { timeout: 10 * 60_000 }, () => {
     assert.ok(seen);
     const verdict = judge(seen, plannedBound);
     t.diagnostic(JSON.stringify(verdict));
-    assert.deepEqual([verdict.ok, verdict.void], [false, false]);
+    assert.ok(!verdict.ok && verdict.outageMs > plannedBound.outageMs + verdict.controlGapMs);
   });
 });
