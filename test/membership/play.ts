@@ -32,6 +32,7 @@ export async function playStep(
   step: MembershipStep,
 ): Promise<MembershipRun[]> {
   const newest = newcomer(nodes);
+  await step.prepare?.(stage);
   await arrange(stage, step.from, newest);
   const runs: MembershipRun[] = [];
   for (const direction of ['forth', 'back'] as const) {

@@ -22,6 +22,8 @@ export interface MembershipStep {
   readonly title: string;
   readonly from: Places;
   readonly to: Places;
+  /** Once, before anybody watches. */
+  readonly prepare?: Act;
   readonly act: Act;
   readonly back: Act;
   /** Nobody is there to confirm what `act` has done. */
@@ -105,6 +107,12 @@ export function membershipSteps(count: number): MembershipStep[] {
       name: 'machine',
       title: `${newest} joins the Swarm and ranks first; back: drained, out of the Swarm, removed`,
       ...{ from: base, to: grown },
+      // Whoever watches the kernels must know it.
+      prepare: async (stage) => {
+        if (stage.lab.nodes().some(({ name }) => name === newest)) return;
+        await stage.lab.addNode('worker', stage.signal);
+        await left(stage, newest);
+      },
       act: async (stage) => {
         await joined(stage, newest);
         await labelNode(stage, newest, 'production', newest);
@@ -141,11 +149,8 @@ async function restack(
   await relabelled(stage, nodes, to, newest);
 }
 
-/** A machine that is there already joins anew. */
 async function joined(stage: MembershipStage, node: string): Promise<void> {
-  const { lab, signal } = stage;
-  const machine = lab.nodes().find(({ name }) => name === node);
-  if (!machine) return void (await lab.addNode('worker', signal));
+  const { lab } = stage;
   const token = (await docker(stage, 'swarm', 'join-token', '--quiet', 'worker')).stdout.trim();
   const manager = lab.nodes().find(({ name }) => name === 'node1')?.address;
   await lab.docker(node, ['swarm', 'join', '--token', token, `${manager}:2377`], { timeoutMs: 60_000 });
