@@ -147,11 +147,35 @@ export async function observeStep(step: Step, stage: Stage, act: Step['act']): P
 export const kept = (step: Step, verdict: Verdict): boolean =>
   verdict.ok && verdict.holderAfter === step.holder;
 
-/** Probes the address and samples holders while `act` runs, half a second before and after included. */
+/** Probes the address of the lab and samples who holds it while `act` runs, half a second before and after included. */
 export async function observe(lab: Lab, act: () => Promise<void>): Promise<Evidence> {
-  const holders = await lab.holders(lab.vip);
-  const probe = await lab.probe(lab.vip);
-  const end = async () => ({ probe: await probe.stop(), holders: await holders.stop() });
+  const seen = (await observeAll(lab, [lab.vip], act)).get(lab.vip);
+  if (!seen) throw new Error(`${lab.vip} was not observed`);
+  return seen;
+}
+
+/** The same for several addresses at once. */
+export async function observeAll(
+  lab: Lab,
+  addresses: readonly string[],
+  act: () => Promise<void>,
+): Promise<Map<string, Evidence>> {
+  const watches = await Promise.all(
+    addresses.map(async (address) => ({
+      address,
+      holders: await lab.holders(address),
+      probe: await lab.probe(address),
+    })),
+  );
+  const end = async () =>
+    new Map(
+      await Promise.all(
+        watches.map(async ({ address, holders, probe }) => {
+          const evidence = { probe: await probe.stop(), holders: await holders.stop() };
+          return [address, evidence] as const;
+        }),
+      ),
+    );
   try {
     await delay(500);
     await act();

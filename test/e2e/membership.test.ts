@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { plannedBound } from '../demo/planned-steps.ts';
+import { observeAll } from '../demo/steps.ts';
 import { judge } from '../lab/judge.ts';
-import { arrange, observeAll } from '../membership/measure.ts';
+import { arrange } from '../membership/measure.ts';
 import { createMembershipLab, playStep, setUp, stepNamed } from '../membership/play.ts';
 import { addressOf, type MembershipStage, newcomer } from '../membership/stage.ts';
 import { keepsBound } from './verdict.ts';

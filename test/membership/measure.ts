@@ -1,9 +1,9 @@
 // One change under the eyes of probes and of the kernels, for every address concerned, and the time until every agent has
 // confirmed it. The verdict is the worst of all addresses.
-import { setTimeout as delay } from 'node:timers/promises';
 import { plannedBound } from '../demo/planned-steps.ts';
+import { observeAll } from '../demo/steps.ts';
 import type { HolderReport } from '../lab/holding.ts';
-import { type Evidence, judge, type Verdict } from '../lab/judge.ts';
+import { judge, type Verdict } from '../lab/judge.ts';
 import type { Lab } from '../lab/lab.ts';
 import { addressOf, isConfirmed, type MembershipStage, type Places, ranked, relabel } from './stage.ts';
 import type { MembershipStep } from './steps.ts';
@@ -68,39 +68,6 @@ function addressesOf(lab: Lab, from: Places, to: Places): Map<string, readonly s
   const before = new Set(served(from).map(([group]) => addressOf(lab, group)));
   const after = served(to).map(([group, nodes]) => [addressOf(lab, group), nodes] as const);
   return new Map(after.filter(([address]) => before.has(address)));
-}
-
-/** As demo and faults observe one address, half a second before and after included. */
-export async function observeAll(
-  lab: Lab,
-  addresses: readonly string[],
-  act: () => Promise<void>,
-): Promise<Map<string, Evidence>> {
-  const watches = await Promise.all(
-    addresses.map(async (address) => ({
-      address,
-      holders: await lab.holders(address),
-      probe: await lab.probe(address),
-    })),
-  );
-  const end = async () =>
-    new Map(
-      await Promise.all(
-        watches.map(async ({ address, holders, probe }) => {
-          const evidence = { probe: await probe.stop(), holders: await holders.stop() };
-          return [address, evidence] as const;
-        }),
-      ),
-    );
-  try {
-    await delay(500);
-    await act();
-    await delay(500);
-  } catch (error) {
-    await end();
-    throw error;
-  }
-  return end();
 }
 
 function worstOf(verdicts: readonly Verdict[]): Verdict {
