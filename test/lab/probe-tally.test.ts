@@ -23,18 +23,28 @@ test('counts what was answered within a second and nothing else', () => {
   assert.deepEqual({ sent, received, lost }, { sent: 2, received: 1, lost: 1 });
 });
 
-test('measures the longest time between two answers', () => {
-  const echoes = [
-    request(0, 0),
-    reply(0, 0.1),
-    request(1, 100),
-    reply(1, 100.1),
-    request(2, 101),
-    reply(2, 101.1),
-  ];
-  const { longestGap, gaps } = tallyOf(echoes, 101.2);
-  assert.equal(longestGap.ms, 100);
+const stoodStill = [0, 100, 101].flatMap((ms, k) => [request(k, ms), reply(k, ms + 0.1)]);
+
+test('measures how long somebody asked and nobody answered', () => {
+  const { longestGap, gaps } = tallyOf([...stoodStill, request(3, 102), request(4, 103), reply(4, 140)], 140);
+  assert.equal(longestGap.ms.toFixed(1), '38.9');
   assert.equal(gaps.length, 1);
+});
+
+test('a prober that stands still asks nothing: no gap of the address, but a lull of the machine', () => {
+  const { longestGap, longestLullMs, gaps } = tallyOf(stoodStill, 101.2);
+  assert.equal(longestGap.ms.toFixed(1), '1.1');
+  assert.equal(longestLullMs, 100);
+  assert.equal(gaps.length, 0);
+});
+
+test('probes that cannot be sent are asked all the same', () => {
+  const { longestGap, lost } = tallyOf(
+    [request(0, 0), reply(0, 0.1), request(50, 50), reply(50, 50.1)],
+    50.2,
+  );
+  assert.deepEqual([longestGap.ms, lost], [50, 49]);
+  assert.equal(tallyOf([request(0, 0), reply(0, 0.1)], 50.1, 50).longestGap.ms, 50);
 });
 
 test('an address that dies for good has been silent until the end', () => {

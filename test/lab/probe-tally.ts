@@ -20,8 +20,10 @@ export interface Tally {
   readonly received: number;
   /** Sent and not answered within a second, or not even sendable for want of a neighbour. */
   readonly lost: number;
-  /** The longest time between two consecutive answers, the edges of the measurement included. */
+  /** The longest time in which somebody asked and nobody answered, the edges of the measurement included. */
   readonly longestGap: Gap & { readonly ms: number };
+  /** The longest time between two answers: when the prober itself stood still, too. */
+  readonly longestLullMs: number;
   /** Every gap longer than ten intervals and 10 ms, for the story of a run. */
   readonly gaps: readonly Gap[];
   readonly answeredBy: readonly Answered[];
@@ -55,6 +57,16 @@ export function createTally(intervalMs: number, startUs: number): ProbeTally {
   let lastAnswerUs: number | undefined;
   let beginUs = startUs;
   let longest: Gap = { fromMs: 0, toMs: 0 };
+  let lull: Gap = longest;
+  /** Since when a probe has been without its answer; undefined while every one has it. */
+  let askedUs: number | undefined;
+  let lastRequestUs = startUs;
+
+  const unanswered = (untilUs: number, unsendable = false): Gap => {
+    if (lastAnswerUs === undefined) return gapBetween(beginUs, untilUs);
+    const fromUs = unsendable ? lastAnswerUs : (askedUs ?? untilUs);
+    return gapBetween(Math.max(lastAnswerUs, fromUs), untilUs);
+  };
 
   const onRequest = ({ sequence, atUs }: Echo) => {
     // Sequence numbers are 16 bits. A hole is a probe that the kernel could not even send.
@@ -64,6 +76,9 @@ export function createTally(intervalMs: number, startUs: number): ProbeTally {
     // The prober itself takes some milliseconds to start: not the address's fault.
     if (lastSequence === undefined && atUs - startUs < PROBER_START_US) beginUs = atUs;
     lastSequence = sequence;
+    // A prober that did not get its turn asked nothing. One that could not send did ask.
+    askedUs ??= step > 1 ? lastRequestUs : atUs - intervalMs * 1000;
+    lastRequestUs = atUs;
     for (const [old, since] of waiting) {
       if (atUs - since <= ANSWER_WITHIN_US) break;
       waiting.delete(old);
@@ -77,10 +92,13 @@ export function createTally(intervalMs: number, startUs: number): ProbeTally {
     if (since === undefined || atUs - since > ANSWER_WITHIN_US) return;
     waiting.delete(sequence);
     received++;
-    const gap = gapBetween(lastAnswerUs ?? beginUs, atUs);
-    if (lengthOf(gap) > lengthOf(longest)) longest = gap;
+    const gap = unanswered(atUs);
+    longest = longer(longest, gap);
+    lull = longer(lull, gapBetween(lastAnswerUs ?? beginUs, atUs));
     if (lengthOf(gap) * 1000 > notableUs && gaps.length < MAX_STORIES) gaps.push(gap);
     lastAnswerUs = atUs;
+    const [oldestUs] = waiting.values();
+    askedUs = oldestUs === undefined ? undefined : oldestUs - intervalMs * 1000;
     const last = answeredBy.at(-1);
     if (last?.mac === mac)
       answeredBy[answeredBy.length - 1] = { ...last, toMs: atUs / 1000, count: last.count + 1 };
@@ -92,14 +110,15 @@ export function createTally(intervalMs: number, startUs: number): ProbeTally {
     add: (echo) => (echo.kind === 'request' ? onRequest(echo) : onReply(echo)),
     pending: () => waiting.size,
     result: (endUs, sent = seen) => {
-      const open = gapBetween(lastAnswerUs ?? beginUs, endUs);
-      const worst = lengthOf(open) > lengthOf(longest) ? open : longest;
+      const open = unanswered(endUs, sent > seen);
+      const worst = longer(longest, open);
       return {
         // The last answer may overtake the prober's own count.
         sent: Math.max(sent, received),
         received,
         lost: Math.max(0, sent - received),
         longestGap: { ...worst, ms: lengthOf(worst) },
+        longestLullMs: lengthOf(longer(lull, gapBetween(lastAnswerUs ?? beginUs, endUs))),
         gaps: lengthOf(open) * 1000 > notableUs ? [...gaps, open] : [...gaps],
         answeredBy: [...answeredBy],
       };
@@ -109,3 +128,4 @@ export function createTally(intervalMs: number, startUs: number): ProbeTally {
 
 const gapBetween = (fromUs: number, toUs: number): Gap => ({ fromMs: fromUs / 1000, toMs: toUs / 1000 });
 const lengthOf = (gap: Gap): number => gap.toMs - gap.fromMs;
+const longer = (a: Gap, b: Gap): Gap => (lengthOf(b) > lengthOf(a) ? b : a);

@@ -27,7 +27,7 @@ export interface AnsweredBy {
   readonly count: number;
 }
 
-export interface ProbeReport extends Omit<Tally, 'answeredBy' | 'longestGap'> {
+export interface ProbeReport extends Omit<Tally, 'answeredBy' | 'longestGap' | 'longestLullMs'> {
   readonly address: string;
   readonly intervalMs: number;
   /** Begin and end of the probing, milliseconds since 1970. */
@@ -36,7 +36,7 @@ export interface ProbeReport extends Omit<Tally, 'answeredBy' | 'longestGap'> {
   readonly longestGapMs: number;
   readonly longestGap: { readonly fromMs: number; readonly toMs: number };
   readonly answeredBy: readonly AnsweredBy[];
-  /** Longest time between two answers of the control address. */
+  /** Longest time between two answers of the control address, for whatever reason. */
   readonly controlGapMs: number;
   readonly controlLost: number;
   /** Packets that the capture itself missed: more than 0 makes the measurement void. */
@@ -136,7 +136,12 @@ export async function startProbe(
     const macs = new Map(nodes.map((node) => [node.mac, node.name]));
     const report = (endUs: number, captureDropped: number): ProbeReport => {
       if (broken !== undefined) throw broken;
-      const { longestGap, answeredBy, ...counts } = target.tally.result(endUs, target.sent());
+      const {
+        longestGap,
+        longestLullMs: _,
+        answeredBy,
+        ...counts
+      } = target.tally.result(endUs, target.sent());
       const noise = control.tally.result(endUs, control.sent());
       return {
         address,
@@ -147,7 +152,7 @@ export async function startProbe(
         longestGapMs: longestGap.ms,
         longestGap: { fromMs: longestGap.fromMs, toMs: longestGap.toMs },
         answeredBy: answeredBy.map((run) => ({ node: macs.get(run.mac) ?? run.mac, ...run })),
-        controlGapMs: noise.longestGap.ms,
+        controlGapMs: noise.longestLullMs,
         controlLost: noise.lost,
         captureDropped,
       };
