@@ -8,6 +8,7 @@ import { hasWeights, weightProblems } from './checks-weight.ts';
 import { confirmedDown, possiblyRunning } from './confirmed-down.ts';
 import { type Frozen, freeze } from './frozen.ts';
 import { type AllGroups, collectGroups, type Group } from './groups.ts';
+import { type HandOver, standingStill } from './hand-over.ts';
 import { usableInterfaces } from './interfaces.ts';
 import { leadOf } from './lead.ts';
 import { isLastLeftover, leftoverProblems, servedByLeftover } from './leftovers.ts';
@@ -122,6 +123,7 @@ export function plan(snapshot: Snapshot, reports: Agents, nowMs: number, settled
 
   const planned: PlannedGroup[] = [];
   const conflicts: Conflict[] = [];
+  const handOvers: (HandOver & { waiting: Waiting[] })[] = [];
   const looks: number[] = pause ? [] : [...windows.againMs];
   for (const group of groups) {
     const vrid = vrids.byGroup.get(group.name);
@@ -156,7 +158,9 @@ export function plan(snapshot: Snapshot, reports: Agents, nowMs: number, settled
     );
     problems.push(...reserveProblems(group, members.length));
     planned.push({ group, vrid: vrid as Vrid, members, waiting: step.waiting });
+    if (step.handOver) handOvers.push({ ...step.handOver, waiting: step.waiting });
   }
+  keepStill(handOvers, reports, assignments);
   problems.push(...fromAgents(snapshot, agents));
   const frozen = pause && underReportedNames(freeze(snapshot, planned, agents, nowMs), reports, renames);
   if (pause && frozen) {
@@ -212,6 +216,24 @@ function distribute(
     const running = reports.get(node)?.report?.instances ?? [];
     assignments.get(node)?.push(underOwnName(instance, runAs, running, renames));
   }
+}
+
+/** Of all its groups: a reload is the node's. */
+function keepStill(
+  handOvers: readonly (HandOver & { waiting: Waiting[] })[],
+  reports: Agents,
+  assignments: Map<NodeId, AssignedInstance[]>,
+): void {
+  const still = new Map<NodeId, AssignedInstance[]>();
+  for (const { from, among, waiting } of handOvers) {
+    for (const node of among) {
+      const kept = standingStill(assignments.get(node) ?? [], reports.get(node)?.report?.instances ?? []);
+      if (!kept) continue;
+      still.set(node, kept);
+      waiting.push({ node, for: from, why: 'it changes nothing else while the address moves' });
+    }
+  }
+  for (const [node, instances] of still) assignments.set(node, instances);
 }
 
 /**

@@ -13,6 +13,7 @@ import { type AgreementStep, agreementStep, type Transition } from './agreement.
 import { hasWeights } from './checks-weight.ts';
 import type { Group } from './groups.ts';
 import { instanceBasis, instanceOptions } from './groups-options.ts';
+import { findHandOver, type HandOver } from './hand-over.ts';
 import { lookingOn, runByHand } from './looking-on.ts';
 import { inReach, isUnaware, listsAsPeer, possiblyActive, quietAtMs } from './peers.ts';
 import { type Agents, type PlannedMember, runningInstance } from './plan.ts';
@@ -40,6 +41,7 @@ export interface Waiting {
 export interface RolloutStep {
   instances: Map<NodeId, AssignedInstance>;
   waiting: Waiting[];
+  handOver?: HandOver;
   /** When time alone may change it: Unix ms. */
   againMs?: number;
 }
@@ -128,7 +130,11 @@ export function rollOut(input: RolloutInput): RolloutStep {
     const instance = lookingOn(input, member, everyone);
     if (instance) instances.set(member.node, instance);
   }
-  return { instances, waiting, ...quietNext(change.transition, everyone, agents) };
+  const handOver = findHandOver(input, instances);
+  return {
+    ...{ instances, waiting, ...(handOver ? { handOver } : {}) },
+    ...quietNext(change.transition, everyone, agents),
+  };
 }
 
 /**

@@ -17,7 +17,7 @@ export interface Act {
 
 export const groupNames = ['web', 'db'];
 const passwords = [undefined, 'first', 'second'];
-const intervals = [100, 300, 1000];
+export const intervals = [100, 300, 1000];
 /** 56 and 254 are what `web` and `db` get when nobody says anything. */
 const routerIds = [undefined, 61, 56, 254];
 export const priorities = ['100', '110', '120', '90'];

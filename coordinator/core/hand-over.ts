@@ -1,0 +1,87 @@
+// One thing at a time: while a holder hands over, the keepalived of nobody concerned is reloaded. Two backups that begin to
+// wait anew, each when its own reload comes, may both take over, or the lower one first; a holder that is busy with its own
+// reload does not hear its successor. Until then they run what they run. It ends by VRRP's own law: whoever takes part
+// with more than the lowest priority takes over from a holder at priority 1, or is heard to be ill.
+import { isDeepStrictEqual } from 'node:util';
+import type { AssignedInstance, RunningInstance } from '../../shared/protocol.ts';
+import type { NodeId } from '../../shared/words.ts';
+import { inReach, quietAtMs } from './peers.ts';
+import { type Agents, runningInstance } from './plan.ts';
+import type { RolloutInput } from './rollout.ts';
+import { asAssigned } from './running.ts';
+
+export interface HandOver {
+  from: NodeId[];
+  /** Holders and all who may follow them. */
+  among: NodeId[];
+}
+
+/** @param instances as they are to be assigned */
+export function findHandOver(
+  { group, agents, nowMs }: RolloutInput,
+  instances: ReadonlyMap<NodeId, AssignedInstance>,
+): HandOver | undefined {
+  const active = [...agents.keys()].flatMap((node) => {
+    const running = runningInstance(agents, node, group.name);
+    return running?.pause === null && answers(agents, node, nowMs) ? [{ node, running }] : [];
+  });
+  const aside = (node: NodeId) => instances.get(node)?.standAside;
+  const from = active.filter(({ node, running }) => running.state === 'MASTER' && aside(node) === 'relieved');
+  const backups = active.filter(({ running }) => running.state === 'BACKUP');
+  const follows = backups.some(({ node, running }) => running.effectivePriority > 1 && !aside(node));
+  if (from.length === 0 || !follows) return undefined;
+  const nodes = (members: typeof active) => members.map(({ node }) => node);
+  return { from: nodes(from), among: nodes([...from, ...backups]) };
+}
+
+/** It can carry out an order, as far as anybody knows. */
+const answers = (agents: Agents, node: NodeId, nowMs: number): boolean =>
+  inReach(agents, node) && nowMs < quietAtMs(agents, node) && agents.get(node)?.report?.rejected == null;
+
+/**
+ * What a node runs, with the orders of what it is to run.
+ * @returns undefined when that is the same
+ */
+export function standingStill(
+  assigned: readonly AssignedInstance[],
+  running: readonly RunningInstance[],
+): AssignedInstance[] | undefined {
+  const wanted = assigned.filter(({ observe }) => !observe);
+  const found = running.map((each) => ({
+    present: asAssigned(each),
+    paused: each.pause !== null,
+    next: wanted.find(({ group, formerly }) => each.group === group || each.group === formerly),
+  }));
+  const same = found.every(({ present, next }) => next && isDeepStrictEqual({ ...next, ...present }, next));
+  if (same && found.length === wanted.length) return undefined;
+  const still = found.map(
+    ({ present, paused, next }): AssignedInstance => ({
+      ...present,
+      ...(next ? ordersOf(next) : { peersConfirmed: true, ...(paused ? { standAside: 'now' } : {}) }),
+      transition: 'keep',
+    }),
+  );
+  return [...still, ...assigned.filter(({ observe }) => observe)];
+}
+
+/** All that no reload is needed for. */
+function ordersOf({
+  peersConfirmed,
+  silenceOnly,
+  outlastMs,
+  standAside,
+  contested,
+  order,
+}: AssignedInstance): Pick<
+  AssignedInstance,
+  'peersConfirmed' | 'silenceOnly' | 'outlastMs' | 'standAside' | 'contested' | 'order'
+> {
+  return {
+    peersConfirmed,
+    ...(silenceOnly ? { silenceOnly } : {}),
+    ...(outlastMs === undefined ? {} : { outlastMs }),
+    ...(standAside ? { standAside } : {}),
+    ...(contested ? { contested } : {}),
+    ...(order === undefined ? {} : { order }),
+  };
+}
