@@ -25,10 +25,11 @@ export function findHandOver(
     const running = runningInstance(agents, node, group.name);
     return running?.pause === null && answers(agents, node, nowMs) ? [{ node, running }] : [];
   });
-  const aside = (node: NodeId) => instances.get(node)?.standAside;
-  const from = active.filter(({ node, running }) => running.state === 'MASTER' && aside(node) === 'relieved');
+  const stays = (node: NodeId) => instances.has(node) && !instances.get(node)?.standAside;
+  const leaves = (node: NodeId) => instances.get(node)?.standAside === 'relieved';
+  const from = active.filter(({ node, running }) => running.state === 'MASTER' && leaves(node));
   const backups = active.filter(({ running }) => running.state === 'BACKUP');
-  const follows = backups.some(({ node, running }) => running.effectivePriority > 1 && !aside(node));
+  const follows = backups.some(({ node, running }) => running.effectivePriority > 1 && stays(node));
   if (from.length === 0 || !follows) return undefined;
   const nodes = (members: typeof active) => members.map(({ node }) => node);
   return { from: nodes(from), among: nodes([...from, ...backups]) };
@@ -49,15 +50,15 @@ export function standingStill(
   const wanted = assigned.filter(({ observe }) => !observe);
   const found = running.map((each) => ({
     present: asAssigned(each),
-    paused: each.pause !== null,
     next: wanted.find(({ group, formerly }) => each.group === group || each.group === formerly),
   }));
   const same = found.every(({ present, next }) => next && isDeepStrictEqual({ ...next, ...present }, next));
   if (same && found.length === wanted.length) return undefined;
   const still = found.map(
-    ({ present, paused, next }): AssignedInstance => ({
+    ({ present, next }): AssignedInstance => ({
       ...present,
-      ...(next ? ordersOf(next) : { peersConfirmed: true, ...(paused ? { standAside: 'now' } : {}) }),
+      // Who is to leave must not take over first.
+      ...(next ? ordersOf(next) : { peersConfirmed: true, standAside: 'now' }),
       transition: 'keep',
     }),
   );

@@ -72,6 +72,12 @@ describe('while a holder that leaves is relieved', () => {
     );
   });
 
+  it('another one that leaves does not take over first', () => {
+    const { assignments } = plan(snapshot([node(1), node(2), member(3, '100')]), agentsWith());
+    const told = [1, 2, 3].map((n) => assignments.get(id(n))?.map(({ standAside }) => standAside));
+    assert.deepEqual(told, [['relieved'], ['now'], [undefined]]);
+  });
+
   it('a new member is told to begin, and is listed afterwards', () => {
     const joins = [...left, member(4, '90')];
     const agents = new Map([...agentsWith(), ...connected({ 4: report(4) })]);

@@ -26,8 +26,7 @@ describe('membership on a real Swarm', { timeout: 10 * 60_000 }, () => {
     assert.deepEqual(lab.remains(), []);
   });
 
-  // A holder that moves begins elsewhere while it is relieved here: its reload costs the pair up to 40 ms, see ARCHITECTURE.
-  for (const name of ['holder', 'scale', 'rename', 'no-coordinator']) {
+  for (const name of ['holder', 'holder-moves', 'scale', 'rename', 'no-coordinator']) {
     const step = stepNamed(nodes, name);
     it(`${step.title}: forth and back, two probes at most`, async (t) => {
       for (const { direction, verdict, voids } of await playStep(stage, nodes, step)) {
