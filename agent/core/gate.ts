@@ -17,6 +17,8 @@ interface Heard {
   readonly resignations: number;
   /** End of the sampling period in which the counter last grew; null as long as it has not. */
   readonly grownMs: number | null;
+  /** Since when it has been waited for without a break; null for one that is not waited for. */
+  readonly waitingMs: number | null;
 }
 
 export interface Gate {
@@ -47,17 +49,19 @@ export function stepGate(gate: Gate, samples: readonly GateSample[], nowMs: numb
     // The last advert of a holder that stops: its successor counts its skew, and a reload would make it wait anew.
     const resigned = before !== undefined && sample.resignations > before.resignations;
     const grownMs = resigned ? null : grown ? nowMs : (before?.grownMs ?? null);
-    heard.set(sample.name, { adverts: sample.advertsReceived, resignations: sample.resignations, grownMs });
-    if (sample.state !== 'BACKUP' || sample.paused) continue;
     const fresh = grownMs !== null && nowMs - grownMs <= (patient ? sample.intervalMs : 0);
-    if (!fresh) waitingFor.push(sample.name);
+    const waits = sample.state === 'BACKUP' && !sample.paused && !fresh;
+    const waitingMs = waits ? (before?.waitingMs ?? nowMs) : null;
+    const { advertsReceived: adverts, resignations } = sample;
+    heard.set(sample.name, { adverts, resignations, grownMs, waitingMs });
+    // A backup that hears nobody becomes MASTER within its bound, and is waited for no more. The limit is for a dump that
+    // tells nonsense: an unchangeable configuration would be worse than a late reload.
+    const nonsense = waitingMs !== null && nowMs - waitingMs > 10_000 + 5 * longest;
+    if (waits && !nonsense) waitingFor.push(sample.name);
   }
-  // A backup that hears nobody becomes MASTER within its bound, which opens the gate. The limit is for a dump that
-  // tells nonsense: an unchangeable configuration would be worse than a late reload.
-  const expired = nowMs - gate.beganMs > 10_000 + 5 * longest;
   return {
     gate: { beganMs: gate.beganMs, heard },
-    open: waitingFor.length === 0 || expired,
+    open: waitingFor.length === 0,
     waitingFor,
   };
 }

@@ -78,7 +78,15 @@ describe('the reload gate', () => {
   });
 
   it('opens in the end even if the dump tells nonsense', () => {
-    assert.equal(stepGate(beginGate(0), [backup(1)], 10_600).open, true);
-    assert.equal(stepGate(beginGate(0), [backup(1)], 10_400).open, false);
+    const { gate } = stepGate(beginGate(0), [backup(1)], 0);
+    assert.equal(stepGate(gate, [backup(1)], 10_400).open, false);
+    assert.equal(stepGate(gate, [backup(1)], 10_600).open, true);
+  });
+
+  it('has waited in vain for nobody who has been a backup for a moment only', () => {
+    const waiting = stepGate(beginGate(0), [backup(1), backup(1, { name: 'db', state: 'FAULT' })], 0);
+    const { open, waitingFor } = stepGate(waiting.gate, [backup(1), backup(1, { name: 'db' })], 10_600);
+    assert.equal(open, false);
+    assert.deepEqual(waitingFor, ['db']);
   });
 });

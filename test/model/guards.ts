@@ -136,8 +136,8 @@ export const guards: readonly Guard[] = [
     name: 'R8',
     what: 'the reload gate is always open',
     file: 'agent/core/gate.ts',
-    text: 'open: waitingFor.length === 0 || expired,',
-    instead: 'open: waitingFor.length >= 0 || expired,',
+    text: 'open: waitingFor.length === 0,',
+    instead: 'open: waitingFor.length >= 0,',
   },
   {
     name: 'R8-text',
