@@ -25,26 +25,7 @@ export const aftermathMs = 4_000;
 
 export async function label(lab: Lab, node: string, labels: Record<string, string>): Promise<void> {
   const add = Object.entries(labels).flatMap(([key, value]) => ['--label-add', `${key}=${value}`]);
-  const via = await lab.manager();
-  await until(
-    `${node} to take its labels`,
-    () => written(lab.docker(via, ['node', 'update', ...add, node])),
-    {
-      timeoutMs: 10_000,
-      everyMs: 50,
-    },
-  );
-}
-
-/** Undefined when somebody else, a coordinator perhaps, has written between the client's own read and its write. */
-async function written(update: Promise<unknown>): Promise<true | undefined> {
-  try {
-    await update;
-    return true;
-  } catch (error) {
-    if (String(error).includes('update out of sequence')) return undefined;
-    throw error;
-  }
+  await lab.docker(await lab.manager(), ['node', 'update', ...add, node]);
 }
 
 /** What waiting needs: the lab, and a signal that ends it. */

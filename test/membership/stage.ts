@@ -1,5 +1,6 @@
 // Where memberships change: two stacks of the former operator's users on a real Swarm, changed by the commands they know.
 
+import { join } from '../demo/stage.ts';
 import { PROJECT_ROOT } from '../lab/images.ts';
 import type { Lab } from '../lab/lab.ts';
 import { hostAddress } from '../lab/names.ts';
@@ -27,16 +28,8 @@ export const newcomer = (nodes: number): string => `node${nodes + 1}`;
 const priorityOf = (node: string, newest: string): number =>
   node === newest ? 120 : 120 - 10 * Number(node.replace('node', ''));
 
-export async function docker({ lab }: Pick<MembershipStage, 'lab'>, ...args: string[]): Promise<RunResult> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await lab.docker(await lab.manager(), args, { timeoutMs: 120_000 });
-    } catch (error) {
-      // The client reads, changes and writes; where a coordinator has written a label meanwhile, people just say it again.
-      if (tries === 5 || !String(error).includes('update out of sequence')) throw error;
-    }
-  }
-}
+export const docker = async ({ lab }: Pick<MembershipStage, 'lab'>, ...args: string[]): Promise<RunResult> =>
+  lab.docker(await lab.manager(), args, { timeoutMs: 120_000 });
 
 export const deploy = ({ lab, signal }: MembershipStage, stack: string, group = stack): Promise<void> =>
   lab.deploy(
@@ -80,12 +73,8 @@ export async function relabel(
 
 const unlabel = ['--label-rm', 'keepalived_group', '--label-rm', 'KEEPALIVED_PRIORITY'];
 
-export const labelNode = (stage: MembershipStage, node: string, group: string, newest: string) =>
-  docker(
-    stage,
-    ...['node', 'update', '--label-add', `keepalived_group=${group}`],
-    ...['--label-add', `KEEPALIVED_PRIORITY=${priorityOf(node, newest)}`, node],
-  );
+export const labelNode = ({ lab }: MembershipStage, node: string, group: string, newest: string) =>
+  join(lab, node, group, priorityOf(node, newest));
 
 async function hasLabel(stage: MembershipStage, node: string): Promise<boolean> {
   const { stdout } = await docker(stage, 'node', 'inspect', '-f', '{{json .Spec.Labels}}', node);
