@@ -231,7 +231,8 @@ export class Judge {
     const kept = new Set(readConfig(after).map(keyOf));
     for (const router of machine.routers()) {
       if (router.state !== 'BACKUP' || !kept.has(keyOf(router.config))) continue;
-      const silentMs = nowMs - router.lastAdvertMs;
+      // Whoever was let in a moment ago has waited for nobody yet.
+      const silentMs = nowMs - Math.max(router.lastAdvertMs, router.sinceMs);
       if (silentMs > router.masterIntervalMs + 450) {
         this.violated(
           `${identityOf(router.config)} on ${machine.number} is reloaded as a backup that has heard nobody for ${Math.round(silentMs)} ms`,
