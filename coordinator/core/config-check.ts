@@ -64,11 +64,11 @@ export function assignmentOf(
 
 /**
  * What all nodes are to run once everything has settled.
- * @param vrids in use by group; what is not in use is chosen
+ * @param running what agents report now: router ids in use stay, and a group that gets another name goes on
  */
 export function settledPlan(
   snapshot: Snapshot,
-  known: { interfaces?: Interfaces; vrids?: ReadonlyMap<string, number>; nowMs?: number } = {},
+  known: { interfaces?: Interfaces; running?: Agents; nowMs?: number } = {},
 ): Plan {
   const agents: Agents = new Map(
     snapshot.nodes.map(({ id, addresses }) => {
@@ -77,8 +77,7 @@ export function settledPlan(
       return [id, { connected: true, report: silentReport(interfaces) }];
     }),
   );
-  const settled = known.vrids && { learnt: known.vrids, runBy: new Map(), unheard: [] };
-  return plan(snapshot, agents, known.nowMs ?? 0, settled);
+  return plan(snapshot, agents, known.nowMs ?? 0, known.running);
 }
 
 /** An agent that has applied nothing yet. */

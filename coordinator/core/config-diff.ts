@@ -11,9 +11,9 @@ import {
 import { groupsFromConfigs } from './groups-configs.ts';
 import type { Agents } from './plan.ts';
 import { redacted } from './redact.ts';
+import { formerNames, type Renames } from './renames.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { NodeRef } from './status.ts';
-import { learntVrids } from './vrid-use.ts';
 
 export interface ConfigDiff {
   /** What is compared with what, in words. */
@@ -25,13 +25,17 @@ export interface ConfigDiff {
   nodes: (NodeRef & { groups: GroupDiff[] })[];
   /** Without an agent that tells its interfaces: what they are to run is not known. */
   unknown: NodeRef[];
+  /** Groups that go on under another name: each node runs them under the former one until its label says the new one. */
+  renamed: { from: string; to: string }[];
   /** Of the file. */
   problems: LocatedProblem[];
 }
 
 export interface GroupDiff {
   group: string;
-  change: 'added' | 'removed' | 'changed';
+  change: 'added' | 'removed' | 'changed' | 'renamed';
+  /** Of a renamed group: what the node calls it now. */
+  formerly?: string;
   /** Of an added group what it is to be; of a removed one nothing. */
   fields: FieldDiff[];
   /** Members would not understand each other on the way, so they change one after the other. */
@@ -56,9 +60,9 @@ export function configDiff(
   file: { name: string; text: string } | undefined,
   nowMs: number,
 ): ConfigDiff {
-  const known = { interfaces: knownInterfaces(agents), vrids: learntVrids(agents), nowMs };
+  const known = { interfaces: knownInterfaces(agents), running: agents, nowMs };
   const nodes = new Set(known.interfaces.keys());
-  const now = settledPlan(snapshot, known).assignments;
+  const { assignments: now, renames: underWay } = settledPlan(snapshot, known);
   if (!file) {
     const running = new Map([...agents].map(([node, { report }]) => [node, report?.instances ?? []]));
     return {
@@ -68,22 +72,25 @@ export function configDiff(
         nodes,
         mapped(running, comparableReport),
         mapped(now, (each) => (each.observe ? [] : [comparableToReport(each)])),
+        underWay,
       ),
+      renamed: renamedGroups(underWay),
     };
   }
   const { usable, problems } = checkConfig(file.text, file.name, snapshot);
   // The newest of all, and the others stay behind it, as when it is a config of Swarm.
   const newest = { ...groupsFile(file), createdAt: '9999-12-31T23:59:59Z' };
-  const then = settledPlan(
+  const { assignments: then, renames } = settledPlan(
     { ...snapshot, configs: [...(snapshot.configs ?? []), newest] },
     known,
-  ).assignments;
+  );
   const inForce = groupsFromConfigs(snapshot).config?.name;
   return {
     before: inForce === undefined ? 'no config' : `config ${inForce}`,
     after: file.name,
     ...{ usable, problems },
-    ...diffPlans(snapshot, nodes, mapped(now, comparable), mapped(then, comparable)),
+    ...diffPlans(snapshot, nodes, mapped(now, comparable), mapped(then, comparable), renames),
+    renamed: renamedGroups(renames),
   };
 }
 
@@ -102,6 +109,7 @@ function diffPlans(
   nodes: ReadonlySet<NodeId>,
   before: PerNode,
   after: PerNode,
+  renames: Renames = new Map(),
 ): Pick<ConfigDiff, 'nodes' | 'unknown'> {
   const refs = [...snapshot.nodes]
     .map(({ id, hostname }) => ({ node: id, hostname }))
@@ -109,25 +117,45 @@ function diffPlans(
   return {
     nodes: refs
       .filter(({ node }) => nodes.has(node))
-      .map((ref) => ({ ...ref, groups: diffNode(before.get(ref.node) ?? [], after.get(ref.node) ?? []) }))
+      .map((ref) => ({
+        ...ref,
+        groups: diffNode(before.get(ref.node) ?? [], after.get(ref.node) ?? [], renames),
+      }))
       .filter(({ groups }) => groups.length > 0),
     unknown: refs.filter(({ node }) => !nodes.has(node)),
   };
 }
 
-function diffNode(before: readonly Comparable[], after: readonly Comparable[]): GroupDiff[] {
-  const names = [...new Set([...after, ...before].map(({ group }) => group))];
-  return names.flatMap((group): GroupDiff[] => {
-    const old = before.find((each) => each.group === group);
-    const next = after.find((each) => each.group === group);
-    if (!next) return [{ group, change: 'removed', fields: [], inOrder: false }];
+function diffNode(
+  before: readonly Comparable[],
+  after: readonly Comparable[],
+  renames: Renames,
+): GroupDiff[] {
+  const runs = (all: readonly Comparable[], group: string) => all.find((each) => each.group === group);
+  const formerly = (group: string) =>
+    formerNames(renames, group).find((former) => runs(before, former) && !runs(after, former));
+  const gone = before.filter(({ group }) => {
+    const present = renames.get(group);
+    return !runs(after, group) && !(present !== undefined && runs(after, present));
+  });
+  const removed = gone.map(
+    ({ group }): GroupDiff => ({ group, change: 'removed', fields: [], inOrder: false }),
+  );
+  const others = after.flatMap((next): GroupDiff[] => {
+    const { group } = next;
+    const former = runs(before, group) ? undefined : formerly(group);
+    const old = runs(before, former ?? group);
     const fields = diffFields(old, next);
     if (!old) return [{ group, change: 'added', fields, inOrder: false }];
-    return fields.length === 0
-      ? []
-      : [{ group, change: 'changed', fields, inOrder: old['agreement'] !== next['agreement'] }];
+    const inOrder = old['agreement'] !== next['agreement'];
+    if (former !== undefined) return [{ group, change: 'renamed', formerly: former, fields, inOrder }];
+    return fields.length === 0 ? [] : [{ group, change: 'changed', fields, inOrder }];
   });
+  return [...others, ...removed];
 }
+
+const renamedGroups = (renames: Renames = new Map()): ConfigDiff['renamed'] =>
+  [...renames].map(([from, to]) => ({ from, to }));
 
 function diffFields(old: Comparable | undefined, next: Comparable): FieldDiff[] {
   return [...new Set([...Object.keys(old ?? {}), ...Object.keys(next)])]

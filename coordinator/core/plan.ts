@@ -25,7 +25,7 @@ import { nodeArgument, nodeName, type Snapshot } from './snapshot.ts';
 import { type Conflict, conflictProblem, findConflict, modestyOf } from './two-holders.ts';
 import { unfitAddresses } from './unfit-addresses.ts';
 import { allocateVrids } from './vrid.ts';
-import { type VridUse, vridUse } from './vrid-use.ts';
+import { settledUse, vridUse } from './vrid-use.ts';
 import { applyWindows, type PlannedWindow } from './windows.ts';
 
 /** What the coordinator knows of one agent. A report outlives its connection: the node may still hold an address. */
@@ -84,10 +84,10 @@ export interface Plan {
 /** At most this many members of a group are active at once; the rest wait in reserve. */
 export const maxActiveMembers = 16;
 
-/** @param settledVrids in use, for a plan of what is to be once everything has settled; else as agents report */
-export function plan(snapshot: Snapshot, reports: Agents, nowMs: number, settledVrids?: VridUse): Plan {
+/** @param present what runs now, for a plan of what is to be once everything has settled; else `reports` say it */
+export function plan(snapshot: Snapshot, reports: Agents, nowMs: number, present?: Agents): Plan {
   const defined = collectGroups(snapshot);
-  const renames = findRenames(defined.groups, reports);
+  const renames = findRenames(defined.groups, present ?? reports);
   const agents = underPresentNames(reports, renames);
   const interfaces = new Map<NodeId, readonly NetworkInterface[]>();
   for (const [node, { report }] of agents)
@@ -115,7 +115,10 @@ export function plan(snapshot: Snapshot, reports: Agents, nowMs: number, settled
   // A group under two names keeps its id: by that it is known to be one.
   const steady = new Set(renames.values());
   const wishes = groups.map((group) => (steady.has(group.name) ? { ...group, routerId: undefined } : group));
-  const vrids = allocateVrids(wishes, settledVrids ?? vridUse(snapshot, agents, labelled, known));
+  const inUse = present
+    ? settledUse(underPresentNames(present, renames))
+    : vridUse(snapshot, agents, labelled, known);
+  const vrids = allocateVrids(wishes, inUse);
   problems.push(...memberships.problems, ...vrids.problems, ...leftoverProblems(snapshot, groups));
 
   const assignments = new Map<NodeId, AssignedInstance[]>();

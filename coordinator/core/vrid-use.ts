@@ -33,8 +33,15 @@ export function vridUse(
   return { learnt: learntVrids(agents), runBy, unheard };
 }
 
+/** Once everything has settled nobody is unheard, and nobody runs what belongs to another group. */
+export const settledUse = (agents: Agents): VridUse => ({
+  learnt: learntVrids(agents),
+  runBy: new Map(),
+  unheard: [],
+});
+
 /** By group: what agents run now. */
-export function learntVrids(agents: Agents): Map<string, number> {
+function learntVrids(agents: Agents): Map<string, number> {
   const learnt = new Map<string, number>();
   for (const node of [...agents.keys()].sort()) {
     for (const { group, vrid, state } of agents.get(node)?.report?.instances ?? []) {

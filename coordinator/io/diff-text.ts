@@ -4,7 +4,7 @@ import type { ConfigDiff, FieldDiff, GroupDiff } from '../core/config-diff.ts';
 import type { Paint } from './paint.ts';
 
 export function diffText(
-  { before, after, usable, nodes, unknown, problems }: ConfigDiff,
+  { before, after, usable, nodes, unknown, renamed, problems }: ConfigDiff,
   paint: Paint,
 ): string {
   const lines = problems.map(
@@ -18,6 +18,12 @@ export function diffText(
     lines.push('', hostname);
     for (const group of groups) lines.push(...groupLines(group, paint));
   }
+  for (const { from, to } of renamed) {
+    lines.push(
+      '',
+      `group ${from} is called ${to}: it goes on, and each node changes the name with its label`,
+    );
+  }
   if (unknown.length > 0) {
     const names = unknown.map(({ hostname }) => hostname).join(', ');
     lines.push('', `not known for lack of an agent's word: ${names}`);
@@ -25,10 +31,11 @@ export function diffText(
   return `${lines.join('\n')}\n`;
 }
 
-const signs = { added: '+', removed: '-', changed: '~' } as const;
+const signs = { added: '+', removed: '-', changed: '~', renamed: '~' } as const;
 
-function groupLines({ group, change, fields, inOrder }: GroupDiff, paint: Paint): string[] {
-  const how = inOrder ? '   members change it one after the other' : '';
+function groupLines({ group, change, formerly, fields, inOrder }: GroupDiff, paint: Paint): string[] {
+  const name = formerly === undefined ? '' : ` (was ${formerly})`;
+  const how = `${name}${inOrder ? '   members change it one after the other' : ''}`;
   return [
     `  ${paint.severity(signs[change])} ${group}${how}`,
     ...fields.map((field) => `      ${field.field}: ${fieldText(field, change)}`),

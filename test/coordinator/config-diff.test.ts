@@ -143,6 +143,32 @@ describe('config diff', () => {
     assert.deepEqual(configDiff(swarmWith(both), agents, undefined, 0).nodes, []);
   });
 
+  it('knows a group that gets another name, before its nodes say so and after', () => {
+    const renamed = both.replace('web', 'site');
+    const before = diffOf(renamed);
+    assert.deepEqual([before.nodes, before.renamed], [[], [{ from: 'web', to: 'site' }]]);
+    assert.match(
+      diffText(before, createPaint(false)),
+      /nothing is different[\s\S]*group web is called site: it goes on/,
+    );
+    const [first, second] = labelled;
+    assert.ok(first && second);
+    const half = { ...second, labels: { ...second.labels, 'swarm-vip.groups': 'site,db' } };
+    const underWay = configDiff(
+      snapshot([first, half], [], [config(renamed)]),
+      settled(swarmWith(both)),
+      undefined,
+      0,
+    );
+    assert.deepEqual(underWay.nodes, [
+      {
+        ...{ node: id(2), hostname: 'host2' },
+        groups: [{ group: 'site', change: 'renamed', formerly: 'web', fields: [], inOrder: false }],
+      },
+    ]);
+    assert.match(diffText(underWay, createPaint(false)), /\nhost2\n {2}~ site \(was web\)\n/);
+  });
+
   it('names the nodes whose interfaces nobody knows', () => {
     const swarm = swarmWith(both);
     const [first] = [...settled(swarm)];
