@@ -112,7 +112,8 @@ export function stepPart(part: Part, event: PartEvent, nowMs: number): Part {
       const { hold } = event.terms;
       const renewed = hold !== null && part.phase === 'held' ? nowMs + event.terms.holdLimitMs : null;
       const holdUntilMs = hold !== null && hold === part.terms.hold ? part.holdUntilMs : renewed;
-      return settle({ ...part, terms: event.terms, pause, holdUntilMs }, nowMs);
+      const modestUntilMs = event.terms.preemptDelayMs > 0 ? part.modestUntilMs : null;
+      return settle({ ...part, terms: event.terms, pause, holdUntilMs, modestUntilMs }, nowMs);
     }
     case 'vrrp': {
       // A modest member that became MASTER has nobody to be modest to.

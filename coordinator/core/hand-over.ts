@@ -2,7 +2,6 @@
 // wait anew, each when its own reload comes, may both take over, or the lower one first; a holder that is busy with its own
 // reload does not hear its successor. Until then they run what they run. It ends by VRRP's own law: whoever takes part
 // with more than the lowest priority takes over from a holder at priority 1, or is heard to be ill.
-import { isDeepStrictEqual } from 'node:util';
 import type { AssignedInstance, RunningInstance } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
 import { inReach, quietAtMs } from './peers.ts';
@@ -11,9 +10,12 @@ import type { RolloutInput } from './rollout.ts';
 import { asAssigned } from './running.ts';
 
 export interface HandOver {
+  /** Those who hold, and are to be relieved. */
   from: NodeId[];
-  /** Holders and all who may follow them. */
+  /** And all who take part beside them. */
   among: NodeId[];
+  /** Somebody takes over as soon as he may. */
+  followed: boolean;
 }
 
 /** @param instances as they are to be assigned */
@@ -29,10 +31,9 @@ export function findHandOver(
   const leaves = (node: NodeId) => instances.get(node)?.standAside === 'relieved';
   const from = active.filter(({ node, running }) => running.state === 'MASTER' && leaves(node));
   const backups = active.filter(({ running }) => running.state === 'BACKUP');
-  const follows = backups.some(({ node, running }) => running.effectivePriority > 1 && stays(node));
-  if (from.length === 0 || !follows) return undefined;
+  const followed = backups.some(({ node, running }) => running.effectivePriority > 1 && stays(node));
   const nodes = (members: typeof active) => members.map(({ node }) => node);
-  return { from: nodes(from), among: nodes([...from, ...backups]) };
+  return from.length === 0 ? undefined : { from: nodes(from), among: nodes([...from, ...backups]), followed };
 }
 
 /** It can carry out an order, as far as anybody knows. */
@@ -52,7 +53,9 @@ export function standingStill(
     present: asAssigned(each),
     next: wanted.find(({ group, formerly }) => each.group === group || each.group === formerly),
   }));
-  const same = found.every(({ present, next }) => next && isDeepStrictEqual({ ...next, ...present }, next));
+  const same = found.every(
+    ({ present, next }) => next && JSON.stringify({ ...next, ...present }) === JSON.stringify(next),
+  );
   if (same && found.length === wanted.length) return undefined;
   const still = found.map(
     ({ present, next }): AssignedInstance => ({

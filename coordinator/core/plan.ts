@@ -148,8 +148,15 @@ export function plan(snapshot: Snapshot, reports: Agents, nowMs: number, present
       problems.push(conflictProblem(snapshot, agents, conflict));
     }
     if (againMs !== undefined) looks.push(againMs);
-    for (const [node, instance] of step.instances)
-      step.instances.set(node, { ...instance, ...modestyOf(agents, node, instance, nowMs) });
+    for (const [node, instance] of step.instances) {
+      const { preemptDelayMs: _, ...eager } = instance;
+      // Where nobody else is left to relieve a holder, nobody leaves it alone.
+      const alone = step.handOver?.followed === false;
+      step.instances.set(
+        node,
+        alone ? eager : { ...instance, ...modestyOf(agents, node, instance, nowMs) },
+      );
+    }
     distribute(step, members, reports, renames, assignments);
     problems.push(...observedProblems(snapshot, { group, vrid, members }, agents));
     problems.push(...unreachable(snapshot, group, members, agents), ...serviceProblems(snapshot, group));
@@ -161,7 +168,7 @@ export function plan(snapshot: Snapshot, reports: Agents, nowMs: number, present
     );
     problems.push(...reserveProblems(group, members.length));
     planned.push({ group, vrid: vrid as Vrid, members, waiting: step.waiting });
-    if (step.handOver) handOvers.push({ ...step.handOver, waiting: step.waiting });
+    if (step.handOver?.followed) handOvers.push({ ...step.handOver, waiting: step.waiting });
   }
   keepStill(handOvers, reports, assignments);
   problems.push(...fromAgents(snapshot, agents));

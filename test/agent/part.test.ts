@@ -239,6 +239,8 @@ describe('the part of an instance', () => {
     assert.equal(liveValue(stepPart(joined, vrrp('MASTER'), 200), 250), 0);
     assert.equal(liveValue(stepPart(beginPart(delay, 0), events['long silence'], 100), 250), 0);
     assert.equal(liveValue(runningPart(delay, true, 0), 250), lowestValue);
+    const needed = stepPart(joined, { kind: 'terms', terms: plain }, 200);
+    assert.equal(liveValue(needed, 250), 0, 'until it is told that it is needed');
   });
 
   it('over any sequence: keeps orders, pauses no holder unasked, and comes back when nothing is ordered', () => {

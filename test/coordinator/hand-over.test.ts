@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { quietLimitMs } from '../../coordinator/core/peers.ts';
 import type { Agents } from '../../coordinator/core/plan.ts';
 import type { AssignedInstance, Report, RunningInstance } from '../../shared/protocol.ts';
-import { connected, id, member, node, plan, report, running, service, snapshot } from './world.ts';
+import { config, connected, id, member, node, plan, report, running, service, snapshot } from './world.ts';
 
 const before = [member(1, '120'), member(2, '110'), member(3, '100')];
 const left = [node(1), member(2, '110'), member(3, '100')];
@@ -103,6 +103,21 @@ describe('while a holder that leaves is relieved', () => {
     const at = (nowMs: number) => prioritiesIn(plan(snapshot(left), quiet, nowMs).assignments);
     assert.deepEqual(at(1000 + quietLimitMs - 1), present);
     assert.deepEqual(at(1000 + quietLimitMs), future);
+  });
+
+  it('nobody leaves it alone whom it waits for: where only those are left that would, they are told not to', () => {
+    const delayed = snapshot(
+      left,
+      [],
+      [config('groups: { web: { addresses: [10.0.0.100], preempt_delay: 300s } }')],
+    );
+    const delays = (more: More) => {
+      const { assignments } = plan(delayed, agentsWith(more));
+      return [2, 3].map((n) => assignments.get(id(n))?.[0]?.preemptDelayMs);
+    };
+    const modest = { running: { effectivePriority: 1, preemptDelayMs: 300_000 } };
+    assert.deepEqual(delays({ 2: modest, 3: modest }), [undefined, undefined]);
+    assert.deepEqual(delays({ 2: modest, 3: { running: { preemptDelayMs: 300_000 } } }), [300_000, 300_000]);
   });
 
   it('orders that need no reload go out all the same', () => {
