@@ -19,6 +19,8 @@ export interface AgentRecord {
 export interface Claim {
   firstMs: number;
   lastMs: number;
+  /** Of an earlier connection: whether it held all the time since is not known. */
+  former?: true;
   /** When another one was told to step down for it (two-holders.ts). */
   upheldMs?: number;
 }
@@ -39,7 +41,9 @@ export function greeted(previous: AgentRecord | undefined, hello: Hello, nowMs: 
     hello,
     report: previous?.report,
     seenMs: nowMs,
-    claims: previous?.claims ?? new Map(),
+    claims: new Map(
+      [...(previous?.claims ?? [])].map(([group, claim]) => [group, { ...claim, former: true }]),
+    ),
     ...(previous?.unheard ? { unheard: previous.unheard } : {}),
     ...(hello.clockMs === undefined ? {} : { clockAheadMs: hello.clockMs - nowMs }),
   };
@@ -49,7 +53,8 @@ export function reported(previous: AgentRecord, report: Report, nowMs: number): 
   const claims = new Map<string, Claim>();
   for (const { group, state } of [...report.instances, ...(report.observed ?? [])]) {
     if (state !== 'MASTER') continue;
-    claims.set(group, { firstMs: nowMs, ...previous.claims.get(group), lastMs: nowMs });
+    const { former, firstMs = nowMs, ...known } = previous.claims.get(group) ?? {};
+    claims.set(group, { ...known, firstMs: former ? nowMs : firstMs, lastMs: nowMs });
   }
   return { ...previous, report, seenMs: nowMs, claims };
 }

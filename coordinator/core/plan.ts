@@ -152,10 +152,7 @@ export function plan(snapshot: Snapshot, reports: Agents, nowMs: number, present
       const { preemptDelayMs: _, ...eager } = instance;
       // Where nobody else is left to relieve a holder, nobody leaves it alone.
       const alone = step.handOver?.followed === false;
-      step.instances.set(
-        node,
-        alone ? eager : { ...instance, ...modestyOf(agents, node, instance, nowMs) },
-      );
+      step.instances.set(node, alone ? eager : { ...instance, ...modestyOf(agents, node, instance, nowMs) });
     }
     distribute(step, members, reports, renames, assignments);
     problems.push(...observedProblems(snapshot, { group, vrid, members }, agents));

@@ -85,7 +85,7 @@ function claimantsOf(agents: Agents, group: string): Claimant[] {
     const claim = claims?.get(group);
     const running = report?.instances.find((instance) => instance.group === group);
     const seen = report?.observed?.find((instance) => instance.group === group);
-    if (!connected || !claim || (running ?? seen)?.state !== 'MASTER') return [];
+    if (!connected || !claim || claim.former || (running ?? seen)?.state !== 'MASTER') return [];
     const sunkMs = unheard?.get(group)?.sinceMs;
     return [{ node, running, ...claim, ...(sunkMs === undefined ? {} : { sunkMs }) }];
   });

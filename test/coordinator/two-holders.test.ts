@@ -1,7 +1,7 @@
 // Two that claim to hold: the lower one is told to step down after a second, and the likely cause is named.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { greeted, sunk } from '../../coordinator/core/agents.ts';
+import { greeted, reported, sunk } from '../../coordinator/core/agents.ts';
 import type { AgentView } from '../../coordinator/core/plan.ts';
 import { challengeMs, conflictMs, modestMs, rememberMs } from '../../coordinator/core/two-holders.ts';
 import type { AssignedInstance, RunningInstance } from '../../shared/protocol.ts';
@@ -90,6 +90,22 @@ describe('two holders', () => {
     assert.deepEqual([asides(soon), contested(soon)], ['now - -', '- - yes']);
     assert.equal(asides(challenged(upheldMs + challengeMs)), '- - now', 'much later is another story');
     assert.equal(asides(challenged(upheldMs - 400)), '- - now', 'the same conflict');
+  });
+
+  it('are not one that is heard again after a while, and one that has died since', () => {
+    const holds = report(1, [running(assigned(1), { state: 'MASTER' })]);
+    const first = reported(reported(greeted(undefined, hello(1), 0), holds, 0), holds, 58_000);
+    const back = greeted(first, hello(1), 60_000);
+    assert.equal(back.claims.get('web')?.firstMs, 0, 'until it has said so again');
+    const again = reported(back, holds, 60_100);
+    assert.deepEqual(again.claims.get('web'), { firstMs: 60_100, lastMs: 60_100 });
+    const died = world({ 2: 30_000 }, {}, { 2: 59_000 });
+    for (const [record, nowMs] of [
+      [back, 60_050],
+      [again, 60_100 + conflictMs],
+    ] as const) {
+      assert.equal(asides(at(new Map(died).set(id(1), record), nowMs)), '- - -');
+    }
   });
 
   it('end by the stepping down of whoever was not heard before; come back once more, it leaves alone whom it hears', () => {

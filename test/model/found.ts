@@ -75,6 +75,33 @@ export const foundScenarios: readonly FoundScenario[] = [
     },
   },
   {
+    title:
+      'a holder that the managers hear again has not held all the time since its last word, and another one died meanwhile',
+    scenario: {
+      seed: 515601,
+      count: 4,
+      acts: [
+        { kind: 'move', a: 4, b: 10, waitMs: 1660 },
+        { kind: 'killContainer', a: 8, b: 8, waitMs: 5905 },
+        { kind: 'cutOff', a: 3, b: 9, waitMs: 1500 },
+        { kind: 'powerOff', a: 0, b: 1, waitMs: 20030 },
+        { kind: 'gainsQuorum', a: 4, b: 5, waitMs: 2500 },
+      ],
+    },
+  },
+  {
+    title: 'a drained holder is relieved by a member that would leave a holder alone',
+    scenario: {
+      seed: 999990,
+      count: 3,
+      acts: [
+        { kind: 'isolateLan', a: 7, b: 2, waitMs: 23500 },
+        { kind: 'drain', a: 0, b: 10, waitMs: 8000 },
+        { kind: 'move', a: 11, b: 10, waitMs: 8030 },
+      ],
+    },
+  },
+  {
     title: 'two holders that die one after the other do not make the third one step down',
     scenario: {
       seed: 855042,
