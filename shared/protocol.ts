@@ -88,7 +88,7 @@ export const Instance = v.object({
   preempt: v.optional(v.boolean()),
   /**
    * How long a member that joins leaves a lower holder alone. Absent: 0, unless the coordinator has seen that others do not
-   * hear this member.
+   * hear this member. 0 in so many words also ends the patience of one that has joined: nobody else can relieve the holder.
    */
   preemptDelayMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1_000_000))),
   /** Addresses that live on another interface than `interface`. */

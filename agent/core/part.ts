@@ -29,6 +29,8 @@ export interface Terms {
   readonly holdLimitMs: number;
   readonly preempt: boolean;
   readonly preemptDelayMs: number;
+  /** Nobody else could relieve the holder. */
+  readonly needed: boolean;
 }
 
 export interface Part {
@@ -71,6 +73,7 @@ export function termsOf(instance: AssignedInstance, { epoch, counter }: Generati
     holdLimitMs: holdLimitMs(version, intervalMs),
     preempt: instance.preempt ?? true,
     preemptDelayMs: instance.preemptDelayMs ?? 0,
+    needed: instance.preemptDelayMs === 0,
   };
 }
 
@@ -112,7 +115,7 @@ export function stepPart(part: Part, event: PartEvent, nowMs: number): Part {
       const { hold } = event.terms;
       const renewed = hold !== null && part.phase === 'held' ? nowMs + event.terms.holdLimitMs : null;
       const holdUntilMs = hold !== null && hold === part.terms.hold ? part.holdUntilMs : renewed;
-      const modestUntilMs = event.terms.preemptDelayMs > 0 ? part.modestUntilMs : null;
+      const modestUntilMs = event.terms.needed ? null : part.modestUntilMs;
       return settle({ ...part, terms: event.terms, pause, holdUntilMs, modestUntilMs }, nowMs);
     }
     case 'vrrp': {

@@ -148,11 +148,11 @@ export function plan(snapshot: Snapshot, reports: Agents, nowMs: number, present
       problems.push(conflictProblem(snapshot, agents, conflict));
     }
     if (againMs !== undefined) looks.push(againMs);
+    // Where nobody else is left to relieve a holder, nobody leaves it alone.
+    const needed = step.handOver?.followed === false;
     for (const [node, instance] of step.instances) {
-      const { preemptDelayMs: _, ...eager } = instance;
-      // Where nobody else is left to relieve a holder, nobody leaves it alone.
-      const alone = step.handOver?.followed === false;
-      step.instances.set(node, alone ? eager : { ...instance, ...modestyOf(agents, node, instance, nowMs) });
+      const patience = needed ? { preemptDelayMs: 0 } : modestyOf(agents, node, instance, nowMs);
+      step.instances.set(node, { ...instance, ...patience });
     }
     distribute(step, members, reports, renames, assignments);
     problems.push(...observedProblems(snapshot, { group, vrid, members }, agents));

@@ -139,6 +139,7 @@ const terms: Terms = {
   holdLimitMs: 3800,
   preempt: true,
   preemptDelayMs: 0,
+  needed: false,
 };
 const at = (change: Partial<Terms>, state: Part['vrrp']) =>
   stepPart(runningPart({ ...terms, ...change }, false, 0), { kind: 'vrrp', state }, 1);

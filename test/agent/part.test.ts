@@ -28,6 +28,7 @@ const plain: Terms = {
   holdLimitMs: 3800,
   preempt: true,
   preemptDelayMs: 0,
+  needed: false,
 };
 const terms = (change: Partial<Terms> = {}): PartEvent => ({ kind: 'terms', terms: { ...plain, ...change } });
 const vrrp = (state: Part['vrrp']): PartEvent => ({ kind: 'vrrp', state });
@@ -239,8 +240,10 @@ describe('the part of an instance', () => {
     assert.equal(liveValue(stepPart(joined, vrrp('MASTER'), 200), 250), 0);
     assert.equal(liveValue(stepPart(beginPart(delay, 0), events['long silence'], 100), 250), 0);
     assert.equal(liveValue(runningPart(delay, true, 0), 250), lowestValue);
-    const needed = stepPart(joined, { kind: 'terms', terms: plain }, 200);
+    const needed = stepPart(joined, { kind: 'terms', terms: { ...plain, needed: true } }, 200);
     assert.equal(liveValue(needed, 250), 0, 'until it is told that it is needed');
+    const forgotten = stepPart(joined, { kind: 'terms', terms: plain }, 200);
+    assert.equal(liveValue(forgotten, 250), lowestValue, 'a coordinator without a memory changes nothing');
   });
 
   it('over any sequence: keeps orders, pauses no holder unasked, and comes back when nothing is ordered', () => {

@@ -116,7 +116,7 @@ describe('while a holder that leaves is relieved', () => {
       return [2, 3].map((n) => assignments.get(id(n))?.[0]?.preemptDelayMs);
     };
     const modest = { running: { effectivePriority: 1, preemptDelayMs: 300_000 } };
-    assert.deepEqual(delays({ 2: modest, 3: modest }), [undefined, undefined]);
+    assert.deepEqual(delays({ 2: modest, 3: modest }), [0, 0]);
     assert.deepEqual(delays({ 2: modest, 3: { running: { preemptDelayMs: 300_000 } } }), [300_000, 300_000]);
   });
 
