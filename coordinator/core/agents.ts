@@ -1,6 +1,7 @@
 // What the coordinator remembers of each agent. Updated by hello, report and disconnect; read by plan and status.
 import type { Hello, Report } from '../../shared/protocol.ts';
 import type { NodeId } from '../../shared/words.ts';
+import { quietLimitMs } from './peers.ts';
 
 export interface AgentRecord {
   connected: boolean;
@@ -51,10 +52,12 @@ export function greeted(previous: AgentRecord | undefined, hello: Hello, nowMs: 
 
 export function reported(previous: AgentRecord, report: Report, nowMs: number): AgentRecord {
   const claims = new Map<string, Claim>();
+  // What comes after a silence may have been on its way all the time, while its sender died.
+  const brokeOff = nowMs - previous.seenMs >= quietLimitMs;
   for (const { group, state } of [...report.instances, ...(report.observed ?? [])]) {
     if (state !== 'MASTER') continue;
     const { former, firstMs = nowMs, ...known } = previous.claims.get(group) ?? {};
-    claims.set(group, { ...known, firstMs: former ? nowMs : firstMs, lastMs: nowMs });
+    claims.set(group, { ...known, firstMs: former || brokeOff ? nowMs : firstMs, lastMs: nowMs });
   }
   return { ...previous, report, seenMs: nowMs, claims };
 }

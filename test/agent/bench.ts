@@ -87,9 +87,9 @@ interface PeerEvent {
   message?: string;
 }
 
-/** Waits for a condition with a deadline; the error says what was waited for. */
+/** Waits for a condition with a deadline; the error says what was waited for, as it is then. */
 export async function until<T>(
-  what: string,
+  what: string | (() => string),
   condition: () => T | undefined | false | null,
   limitMs = 15_000,
 ): Promise<NonNullable<T>> {
@@ -97,7 +97,9 @@ export async function until<T>(
   for (;;) {
     const value = condition();
     if (value) return value as NonNullable<T>;
-    if (performance.now() > deadline) throw new Error(`waited ${limitMs} ms in vain: ${what}`);
+    if (performance.now() > deadline) {
+      throw new Error(`waited ${limitMs} ms in vain: ${typeof what === 'string' ? what : what()}`);
+    }
     await sleep(10);
   }
 }

@@ -36,13 +36,22 @@ function stage() {
       each.assign(counter, [instanceFor(each, bench.hosts, { priority, ...all, ...changes[index + 1] })]);
     });
   };
-  const settled = (holder: number) =>
-    until(`host ${holder} holds alone, nobody is paused`, () =>
-      bench.hosts.every((_, index) => {
-        const part = partOf(index + 1);
-        const state = index + 1 === holder ? 'MASTER' : 'BACKUP';
-        return part?.pause === null && part.state === state && holders().join() === String(holder);
+  const story = () =>
+    JSON.stringify(
+      bench.hosts.map((_, index) => {
+        const { state, pause } = partOf(index + 1) ?? {};
+        return { state, pause };
       }),
+    );
+  const settled = (holder: number) =>
+    until(
+      () => `host ${holder} holds alone, nobody is paused: held by ${holders()}, reports ${story()}`,
+      () =>
+        bench.hosts.every((_, index) => {
+          const part = partOf(index + 1);
+          const state = index + 1 === holder ? 'MASTER' : 'BACKUP';
+          return part?.pause === null && part.state === state && holders().join() === String(holder);
+        }),
     );
   beforeEach(async () => {
     for (const each of bench.hosts) {

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { type AgentRecord, greeted, reported } from '../../coordinator/core/agents.ts';
 import { status } from '../../coordinator/core/status.ts';
 import { statusTable } from '../../coordinator/io/status-table.ts';
-import type { ObservedInstance, Report } from '../../shared/protocol.ts';
+import { type ObservedInstance, type Report, reportPeriodMs } from '../../shared/protocol.ts';
 import { hello, id, ip, member, plan, report, running, snapshot } from './world.ts';
 
 type Seen = Partial<ObservedInstance> & { priority?: number };
@@ -34,12 +34,13 @@ const looks = { 'swarm-vip.observe': 'yes' };
 const three = (...observing: number[]) =>
   snapshot([1, 2, 3].map((n) => member(n, String(120 - 10 * n), observing.includes(n) ? looks : {})));
 
-/** Said at 0, and again. */
+/** Said at 0, and each second until then. */
 function heard(reports: Record<number, Report>, againMs = 0): Map<AgentRecord['hello']['node'], AgentRecord> {
   return new Map(
     Object.entries(reports).map(([n, each]) => {
-      const first = reported(greeted(undefined, hello(Number(n)), 0), each, 0);
-      return [id(Number(n)), reported(first, each, againMs)];
+      let record = reported(greeted(undefined, hello(Number(n)), 0), each, 0);
+      for (let ms = reportPeriodMs; ms <= againMs; ms += reportPeriodMs) record = reported(record, each, ms);
+      return [id(Number(n)), record];
     }),
   );
 }

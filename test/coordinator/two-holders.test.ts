@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { greeted, reported, sunk } from '../../coordinator/core/agents.ts';
+import { quietLimitMs } from '../../coordinator/core/peers.ts';
 import type { AgentView } from '../../coordinator/core/plan.ts';
 import { challengeMs, conflictMs, modestMs, rememberMs } from '../../coordinator/core/two-holders.ts';
-import type { AssignedInstance, RunningInstance } from '../../shared/protocol.ts';
+import { type AssignedInstance, type RunningInstance, reportPeriodMs } from '../../shared/protocol.ts';
 import { connected, hello, id, ip, member, plan, report, running, snapshot } from './world.ts';
 
 const nodes = [member(1, '110'), member(2, '100'), member(3, '90')];
@@ -94,7 +95,11 @@ describe('two holders', () => {
 
   it('are not one that is heard again after a while, and one that has died since', () => {
     const holds = report(1, [running(assigned(1), { state: 'MASTER' })]);
-    const first = reported(reported(greeted(undefined, hello(1), 0), holds, 0), holds, 58_000);
+    let first = greeted(undefined, hello(1), 0);
+    for (let ms = 0; ms <= 58_000; ms += reportPeriodMs) first = reported(first, holds, ms);
+    assert.deepEqual(first.claims.get('web'), { firstMs: 0, lastMs: 58_000 });
+    const onTheWay = reported(first, holds, 60_000 + quietLimitMs);
+    assert.equal(onTheWay.claims.get('web')?.firstMs, 60_000 + quietLimitMs, 'after a silence');
     const back = greeted(first, hello(1), 60_000);
     assert.equal(back.claims.get('web')?.firstMs, 0, 'until it has said so again');
     const again = reported(back, holds, 60_100);
