@@ -90,6 +90,19 @@ export const foundScenarios: readonly FoundScenario[] = [
     },
   },
   {
+    title:
+      'what a holder said before it died, and a cut has kept on its way, does not make its successor step down',
+    scenario: {
+      seed: 271889,
+      count: 4,
+      acts: [
+        { kind: 'cutOff', a: 2, b: 7, waitMs: 18105 },
+        { kind: 'killContainer', a: 10, b: 4, waitMs: 3430 },
+        { kind: 'healControl', a: 3, b: 11, waitMs: 2500 },
+      ],
+    },
+  },
+  {
     title: 'a drained holder is relieved by a member that would leave a holder alone',
     scenario: {
       seed: 999990,
