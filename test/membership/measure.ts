@@ -5,7 +5,15 @@ import { observeAll } from '../demo/steps.ts';
 import type { HolderReport } from '../lab/holding.ts';
 import { judge, type Verdict } from '../lab/judge.ts';
 import type { Lab } from '../lab/lab.ts';
-import { addressOf, isConfirmed, type MembershipStage, type Places, ranked, relabel } from './stage.ts';
+import {
+  addressOf,
+  isConfirmed,
+  type MembershipStage,
+  type Places,
+  ranked,
+  relabel,
+  rested,
+} from './stage.ts';
 import type { MembershipStep } from './steps.ts';
 
 export type Direction = 'forth' | 'back';
@@ -34,6 +42,7 @@ export async function measure(
 ): Promise<MembershipVerdict> {
   const [act, from, to] =
     direction === 'forth' ? [step.act, step.from, step.to] : [step.back, step.to, step.from];
+  await rested(stage, from);
   let confirmedMs: number | null = null;
   let beganAt = 0;
   const concerned = addressesOf(stage.lab, from, to);

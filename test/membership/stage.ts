@@ -1,9 +1,10 @@
 // Where memberships change: two stacks of the former operator's users on a real Swarm, changed by the commands they know.
 
+import { agentServiceName } from '../../coordinator/core/agent-service.ts';
 import { join } from '../demo/stage.ts';
 import { PROJECT_ROOT } from '../lab/images.ts';
 import type { Lab } from '../lab/lab.ts';
-import { hostAddress } from '../lab/names.ts';
+import { hostAddress, type NodeNames } from '../lab/names.ts';
 import { type RunResult, until } from '../lab/run.ts';
 import type { StatusWatch, Word } from './watch.ts';
 
@@ -121,17 +122,31 @@ export async function scaled(
     { timeoutMs: 120_000, everyMs: 100, signal: stage.signal },
   );
   // `0/0` is said as soon as it is wanted.
-  for (const [stack, n] of wanted) if (n === 0) await gone(stage, serviceOf(stack));
+  for (const [stack, n] of wanted) {
+    if (n > 0) continue;
+    const managers = stage.lab.nodes().filter(({ manager }) => manager);
+    await gone(stage, serviceOf(stack), managers);
+  }
 }
 
-async function gone(stage: MembershipStage, service: string): Promise<void> {
+/**
+ * Swarm ends the agent of a node without a label some seconds later, also when the node has got one again meanwhile: then
+ * another agent is started, and the address moves once more.
+ */
+export const rested = (stage: MembershipStage, places: Places): Promise<void> =>
+  gone(
+    stage,
+    agentServiceName,
+    stage.lab.nodes().filter(({ name }) => groupOf(places, name) === undefined),
+  );
+
+async function gone(stage: MembershipStage, service: string, on: readonly NodeNames[]): Promise<void> {
   const filter = `label=com.docker.swarm.service.name=${service}`;
   await until(
     `no container of ${service}`,
     async () => {
-      const managers = stage.lab.nodes().filter(({ manager }) => manager);
       const lists = await Promise.all(
-        managers.map(({ name }) => stage.lab.docker(name, ['ps', '-q', '-f', filter])),
+        on.map(({ name }) => stage.lab.docker(name, ['ps', '-q', '-f', filter])),
       );
       return lists.every(({ stdout }) => stdout.trim() === '') || undefined;
     },
