@@ -49,43 +49,17 @@ export function standingStill(
   running: readonly RunningInstance[],
 ): AssignedInstance[] | undefined {
   const wanted = assigned.filter(({ observe }) => !observe);
-  const found = running.map((each) => ({
-    present: asAssigned(each),
-    next: wanted.find(({ group, formerly }) => each.group === group || each.group === formerly),
-  }));
-  const same = found.every(
-    ({ present, next }) => next && JSON.stringify({ ...next, ...present }) === JSON.stringify(next),
-  );
+  const found = running.map((each) => {
+    const present = asAssigned(each);
+    const next = wanted.find(({ group, formerly }) => each.group === group || each.group === formerly);
+    // Who is to leave must not take over first.
+    const orders = next ?? { peersConfirmed: true, standAside: 'now' as const };
+    return { next, still: { ...orders, ...present } };
+  });
+  const same = found.every(({ next, still }) => JSON.stringify(still) === JSON.stringify(next));
   if (same && found.length === wanted.length) return undefined;
-  const still = found.map(
-    ({ present, next }): AssignedInstance => ({
-      ...present,
-      // Who is to leave must not take over first.
-      ...(next ? ordersOf(next) : { peersConfirmed: true, standAside: 'now' }),
-      transition: 'keep',
-    }),
-  );
-  return [...still, ...assigned.filter(({ observe }) => observe)];
-}
-
-/** All that no reload is needed for. */
-function ordersOf({
-  peersConfirmed,
-  silenceOnly,
-  outlastMs,
-  standAside,
-  contested,
-  order,
-}: AssignedInstance): Pick<
-  AssignedInstance,
-  'peersConfirmed' | 'silenceOnly' | 'outlastMs' | 'standAside' | 'contested' | 'order'
-> {
-  return {
-    peersConfirmed,
-    ...(silenceOnly ? { silenceOnly } : {}),
-    ...(outlastMs === undefined ? {} : { outlastMs }),
-    ...(standAside ? { standAside } : {}),
-    ...(contested ? { contested } : {}),
-    ...(order === undefined ? {} : { order }),
-  };
+  return [
+    ...found.map(({ still }): AssignedInstance => ({ ...still, transition: 'keep' })),
+    ...assigned.filter(({ observe }) => observe),
+  ];
 }
