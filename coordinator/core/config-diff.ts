@@ -11,7 +11,7 @@ import {
 import { groupsFromConfigs } from './groups-configs.ts';
 import type { Agents } from './plan.ts';
 import { redacted } from './redact.ts';
-import { formerNames, type Renames } from './renames.ts';
+import type { Renames } from './renames.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { NodeRef } from './status.ts';
 
@@ -62,7 +62,7 @@ export function configDiff(
 ): ConfigDiff {
   const known = { interfaces: knownInterfaces(agents), running: agents, nowMs };
   const nodes = new Set(known.interfaces.keys());
-  const { assignments: now, renames: underWay } = settledPlan(snapshot, known);
+  const { assignments: now, renames: underWay = new Map() } = settledPlan(snapshot, known);
   if (!file) {
     const running = new Map([...agents].map(([node, { report }]) => [node, report?.instances ?? []]));
     return {
@@ -80,7 +80,7 @@ export function configDiff(
   const { usable, problems } = checkConfig(file.text, file.name, snapshot);
   // The newest of all, and the others stay behind it, as when it is a config of Swarm.
   const newest = { ...groupsFile(file), createdAt: '9999-12-31T23:59:59Z' };
-  const { assignments: then, renames } = settledPlan(
+  const { assignments: then, renames = new Map() } = settledPlan(
     { ...snapshot, configs: [...(snapshot.configs ?? []), newest] },
     known,
   );
@@ -109,7 +109,7 @@ function diffPlans(
   nodes: ReadonlySet<NodeId>,
   before: PerNode,
   after: PerNode,
-  renames: Renames = new Map(),
+  renames: Renames,
 ): Pick<ConfigDiff, 'nodes' | 'unknown'> {
   const refs = [...snapshot.nodes]
     .map(({ id, hostname }) => ({ node: id, hostname }))
@@ -131,30 +131,25 @@ function diffNode(
   after: readonly Comparable[],
   renames: Renames,
 ): GroupDiff[] {
-  const runs = (all: readonly Comparable[], group: string) => all.find((each) => each.group === group);
-  const formerly = (group: string) =>
-    formerNames(renames, group).find((former) => runs(before, former) && !runs(after, former));
-  const gone = before.filter(({ group }) => {
-    const present = renames.get(group);
-    return !runs(after, group) && !(present !== undefined && runs(after, present));
-  });
-  const removed = gone.map(
-    ({ group }): GroupDiff => ({ group, change: 'removed', fields: [], inOrder: false }),
-  );
+  const named = (all: readonly Comparable[], name: string | undefined) =>
+    all.find(({ group }) => group === name);
+  const successor = ({ group }: Comparable) => named(after, group) ?? named(after, renames.get(group));
+  const removed = before
+    .filter((old) => !successor(old))
+    .map(({ group }): GroupDiff => ({ group, change: 'removed', fields: [], inOrder: false }));
   const others = after.flatMap((next): GroupDiff[] => {
     const { group } = next;
-    const former = runs(before, group) ? undefined : formerly(group);
-    const old = runs(before, former ?? group);
+    const old = named(before, group) ?? before.find((each) => successor(each) === next);
     const fields = diffFields(old, next);
     if (!old) return [{ group, change: 'added', fields, inOrder: false }];
     const inOrder = old['agreement'] !== next['agreement'];
-    if (former !== undefined) return [{ group, change: 'renamed', formerly: former, fields, inOrder }];
+    if (old.group !== group) return [{ group, change: 'renamed', formerly: old.group, fields, inOrder }];
     return fields.length === 0 ? [] : [{ group, change: 'changed', fields, inOrder }];
   });
   return [...others, ...removed];
 }
 
-const renamedGroups = (renames: Renames = new Map()): ConfigDiff['renamed'] =>
+const renamedGroups = (renames: Renames): ConfigDiff['renamed'] =>
   [...renames].map(([from, to]) => ({ from, to }));
 
 function diffFields(old: Comparable | undefined, next: Comparable): FieldDiff[] {
