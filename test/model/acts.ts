@@ -35,7 +35,8 @@ export const label = (world: World, machine: Machine, key: string, value: string
   return `label ${key}=${value ?? '(gone)'} on ${machine.number}`;
 };
 
-const memberships = (world: World, machine: Machine): string[] =>
+/** Groups that its label names. */
+export const memberships = (world: World, machine: Machine): string[] =>
   (world.raft.node(machine.id)?.labels['swarm-vip.groups'] ?? '').split(',').filter(Boolean);
 
 /** Labels say the names of today. */

@@ -2,6 +2,7 @@
 import { confirmedDownLabel } from '../../coordinator/core/confirmed-down.ts';
 import { drainLabel } from '../../coordinator/core/drain.ts';
 import type { Assignment } from '../../shared/protocol.ts';
+import { memberships } from './acts.ts';
 import { spoken } from './judge-past.ts';
 import type { Machine } from './machine.ts';
 import { type GroupSpec, groupOf } from './specs.ts';
@@ -35,18 +36,15 @@ export function settledFaults(world: World): string[] {
   return faults;
 }
 
-const namedOn = (world: World, { id }: Machine): string[] =>
-  (world.raft.node(id)?.labels['swarm-vip.groups'] ?? '').split(',').filter(Boolean);
-
 const isDefined = (world: World, group: string): boolean => world.groups.some(({ name }) => name === group);
 
 const isMember = (world: World, machine: Machine, group: string): boolean =>
-  isDefined(world, group) && namedOn(world, machine).includes(group);
+  isDefined(world, group) && memberships(world, machine).includes(group);
 
 /** Its label names a group that nobody defines, and nobody is named for the one that it runs (members-named.ts). */
 const staysOn = (world: World, machine: Machine, group: string): boolean =>
-  namedOn(world, machine).some((name) => !isDefined(world, name)) &&
-  !world.machines.some((other) => namedOn(world, other).includes(group));
+  memberships(world, machine).some((name) => !isDefined(world, name)) &&
+  !world.machines.some((other) => memberships(world, other).includes(group));
 
 /**
  * A machine that is off keeps an assignment of the group without this one, or with values that it does not run; or its agent
