@@ -1,7 +1,7 @@
 // Where memberships change: two stacks of the former operator's users on a real Swarm, changed by the commands they know.
 
 import { agentServiceName } from '../../coordinator/core/agent-service.ts';
-import { join } from '../demo/stage.ts';
+import { join, unlabel } from '../demo/stage.ts';
 import { PROJECT_ROOT } from '../lab/images.ts';
 import type { Lab } from '../lab/lab.ts';
 import { hostAddress, type NodeNames } from '../lab/names.ts';
@@ -67,20 +67,13 @@ export async function relabel(
       const group = groupOf(to, node);
       if (only && groupOf(only, node) === group) return;
       if (group !== undefined) await labelNode(stage, node, group, newest);
-      else if (await hasLabel(stage, node)) await docker(stage, 'node', 'update', ...unlabel, node);
+      else await unlabel(stage.lab, node);
     }),
   );
 }
 
-const unlabel = ['--label-rm', 'keepalived_group', '--label-rm', 'KEEPALIVED_PRIORITY'];
-
 export const labelNode = ({ lab }: MembershipStage, node: string, group: string, newest: string) =>
   join(lab, node, group, priorityOf(node, newest));
-
-async function hasLabel(stage: MembershipStage, node: string): Promise<boolean> {
-  const { stdout } = await docker(stage, 'node', 'inspect', '-f', '{{json .Spec.Labels}}', node);
-  return stdout.includes('keepalived_group');
-}
 
 /** Everybody is where he should be, runs what he should, and whoever ranks first holds. */
 export function isConfirmed(word: Word, places: Places, newest: string): boolean {
