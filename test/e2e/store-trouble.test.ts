@@ -39,7 +39,7 @@ describe('Swarm’s store in trouble', { timeout: 10 * 60_000 }, () => {
     const create = ['config', 'create', '--label', 'swarm-vip.groups=yes', 'groups-1', '-'];
     await lab.docker(await lab.manager(), create, { input: stringify({ groups }) });
     await calm(stage);
-    await everyGroup(({ verdict }) => verdict === 'OK');
+    await atHome();
   });
   after(async () => {
     stop.abort();
@@ -59,25 +59,36 @@ describe('Swarm’s store in trouble', { timeout: 10 * 60_000 }, () => {
     );
   /** Something that no plan depends on: an event, and a new version of a node. */
   const touch = () => label(lab, 'node3', { 'lab.touched': String(touches++) });
-  /** What agents run and who holds: all of it that a plan decides. */
-  const onTheWire = (status: Status) => ({
+  /** What agents run, and what it follows from: all that a plan decides. */
+  const planned = (status: Status) => ({
     applied: status.agents.map(({ hostname, applied }) => [hostname, applied]),
-    groups: status.groups.map(({ name, vrid, addresses, holders, members }) => ({
+    groups: status.groups.map(({ name, vrid, addresses, members }) => ({
       ...{ name, vrid, addresses },
-      holders: holders.map(({ hostname }) => hostname),
       members: members.map(({ hostname, effectivePriority }) => [hostname, effectivePriority]),
     })),
   });
+  /**
+   * Every address is where it is when all is well. A keepalived that gets no turn on a busy machine loses its address for
+   * a moment: how long is for `judge` to say.
+   */
+  const atHome = () =>
+    everyGroup(({ holders, preferred }) => holders.length === 1 && holders[0]?.node === preferred?.node);
   /** Of every coordinator, until all are as wished. */
-  const all = (what: string, condition: (status: Status) => boolean, timeoutMs = 30_000) =>
-    until(
+  const all = async (what: string, condition: (status: Status) => boolean, timeoutMs = 30_000) => {
+    let seen: Status[] = [];
+    const found = until(
       what,
       async () => {
-        const statuses = await Promise.all(three.map((node) => statusOf(lab, node)));
-        return statuses.every(condition) ? statuses : undefined;
+        seen = await Promise.all(three.map((node) => statusOf(lab, node)));
+        return seen.every(condition) ? seen : undefined;
       },
       { timeoutMs, everyMs: 300, signal: stage.signal },
     );
+    return found.catch((error: unknown) => {
+      const last = seen.map(({ coordinator, snapshot }) => ({ ...coordinator, ...snapshot }));
+      throw new Error(`${String(error)}; last seen: ${JSON.stringify(last)}`);
+    });
+  };
   /** node3 has this rank in the group `main`: by what the coordinator has read, and by what the agent runs. */
   const ranked =
     (rank: number) =>
@@ -114,7 +125,7 @@ describe('Swarm’s store in trouble', { timeout: 10 * 60_000 }, () => {
   ];
 
   it('changes no assignment whatever the engines say, and shows the age of what it knows', async (t) => {
-    const before = onTheWire(await statusOf(lab));
+    const before = await statusOf(lab);
     const evidence = await observe(lab, async () => {
       const beganMs = performance.now();
       for (const [title, trouble, lists, why] of kinds) {
@@ -122,7 +133,7 @@ describe('Swarm’s store in trouble', { timeout: 10 * 60_000 }, () => {
         await touch();
         const [status] = await all(`an engine that ${title} to be noticed`, unreadable(why));
         t.diagnostic(`${title}: ${status?.snapshot.error}, read ${status?.snapshot.ageMs} ms ago`);
-        assert.deepEqual(onTheWire(status as Status), before, title);
+        assert.deepEqual(planned(status as Status), planned(before), title);
       }
       // What was read last was read before, or just when the trouble began.
       const troubledMs = performance.now() - beganMs - 1_000;
@@ -132,8 +143,9 @@ describe('Swarm’s store in trouble', { timeout: 10 * 60_000 }, () => {
       proxies.set('none');
       await touch();
       await all('Swarm to be readable again', readable);
+      await atHome();
     });
-    assert.deepEqual(onTheWire(await statusOf(lab)), before);
+    assert.deepEqual(planned(await statusOf(lab)), planned(before));
     keepsBound(t, judge(evidence, unnoticed));
   });
 
@@ -142,16 +154,16 @@ describe('Swarm’s store in trouble', { timeout: 10 * 60_000 }, () => {
     await rank(53);
     proxies.set('none');
     await rank(50);
-    const before = onTheWire(await statusOf(lab));
+    const before = planned(await statusOf(lab));
     proxies.set('old');
     await touch();
     const [status] = await all('the old state to be refused', unreadable(/older than what it said before/));
     assert.ok(status && ranked(50)(status));
-    assert.deepEqual(onTheWire(status), before);
+    assert.deepEqual(planned(status), before);
     proxies.set('none');
     await touch();
     await all('Swarm to be readable again', readable);
-    assert.deepEqual(onTheWire(await statusOf(lab)), before);
+    assert.deepEqual(planned(await statusOf(lab)), before);
   });
 
   it('sees a change within seconds when the event stream has fallen silent without an end', async (t) => {
@@ -164,8 +176,7 @@ describe('Swarm’s store in trouble', { timeout: 10 * 60_000 }, () => {
   });
 
   it('moves nothing and changes no router id when every coordinator is started again', async (t) => {
-    await everyGroup(({ verdict }) => verdict === 'OK');
-    const plan = (status: Status) => onTheWire(status).groups;
+    await atHome();
     const before = await statusOf(lab);
     const evidence = await observe(lab, async () => {
       for (const node of three) await lab.chaos('kill-coordinator', node);
@@ -178,10 +189,10 @@ describe('Swarm’s store in trouble', { timeout: 10 * 60_000 }, () => {
         { timeoutMs: 30_000, everyMs: 200, signal: stage.signal },
       );
       await ready(stage, three);
-      await everyGroup(({ verdict }) => verdict === 'OK');
       await all('all agents to be in step', ({ agents }) => agents.every(({ inSync }) => inSync));
+      await atHome();
     });
-    assert.deepEqual(plan(await statusOf(lab)), plan(before));
+    assert.deepEqual(planned(await statusOf(lab)).groups, planned(before).groups);
     keepsBound(t, judge(evidence, unnoticed));
   });
 });
