@@ -162,7 +162,10 @@ function environment(extra: RunOptions['env']): NodeJS.ProcessEnv {
   };
 }
 
-/** Polls until `test` gives a value. `what` completes "timed out waiting for …". */
+/**
+ * Polls until `test` gives a value. `what` completes "timed out waiting for …". The last poll begins when the time is up:
+ * one that began early and took long says nothing about the end.
+ */
 export async function until<T>(
   what: string,
   test: () => Promise<T | undefined> | T | undefined,
@@ -175,9 +178,10 @@ export async function until<T>(
   const deadline = performance.now() + options.timeoutMs;
   for (;;) {
     options.signal?.throwIfAborted();
+    const last = performance.now() >= deadline;
     const value = await test();
     if (value !== undefined) return value;
-    if (performance.now() > deadline) {
+    if (last) {
       throw new Error(`timed out after ${options.timeoutMs} ms waiting for ${what}`);
     }
     await delay(options.everyMs ?? 50);
