@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { masterDownMs } from '../../shared/timers.ts';
 import { type ActKind, doings, intervals } from './acts.ts';
+import { type Holding, watchAddress } from './holding.ts';
 import { begin, settledMs } from './scenario.ts';
 import { World } from './world.ts';
 
@@ -16,11 +17,7 @@ const intervalMs = 1000;
 const lastsMs = 20_000;
 const seeds = Array.from({ length: 10 }, (_, seed) => seed);
 
-interface Seen {
-  /** One after the other. */
-  readonly holders: readonly number[];
-  readonly twoMs: number;
-  readonly noneMs: number;
+interface Seen extends Holding {
   /** From the order to hand over until another one holds; null: there was none, for the former holder came back. */
   readonly movedMs: number | null;
 }
@@ -29,33 +26,24 @@ async function play(seed: number, act: ActKind): Promise<Record<(typeof steps)[n
   const world = new World(seed, 5);
   const { time, judge } = world;
   const restore = time.install();
-  let [twoMs, noneMs, sinceMs] = [0, 0, 0];
-  let holding: readonly number[] = [];
-  let holders: number[] = [];
+  const watched = watchAddress(world, address);
   let yieldsMs: number | null = null;
   let movedMs: number | null = null;
   const look = () => {
     judge.look();
-    if (holding.length > 1) twoMs += time.nowMs - sinceMs;
-    if (holding.length === 0) noneMs += time.nowMs - sinceMs;
-    sinceMs = time.nowMs;
-    holding = world.machines
-      .filter((machine) => machine.held().includes(address))
-      .map(({ number }) => number);
-    for (const number of holding) if (!holders.includes(number)) holders.push(number);
+    watched.look();
     const yields = world.machines
       .flatMap((machine) => machine.routers())
       .some(({ config, state, effective }) => config.name === 'web' && state === 'MASTER' && effective === 1);
     if (yields) yieldsMs ??= time.nowMs;
-    if (yieldsMs !== null && holders.length > 1) movedMs ??= time.nowMs - yieldsMs;
+    if (yieldsMs !== null && watched.seen().inTurn.length > 1) movedMs ??= time.nowMs - yieldsMs;
   };
   const seen = async (direction: (typeof steps)[number]): Promise<Seen> => {
-    look();
-    [twoMs, noneMs, holders] = [0, 0, [...holding]];
+    watched.restart();
     [yieldsMs, movedMs] = [null, null];
     doings[direction === 'forth' || act === 'move' ? act : 'join'](world, holder - 1, 0);
     await time.runUntil(time.nowMs + lastsMs, look);
-    return { holders, twoMs, noneMs, movedMs };
+    return { ...watched.seen(), movedMs };
   };
   try {
     begin(world);
@@ -79,8 +67,8 @@ describe('a holder that labels take out of its group', () => {
       for (const seed of seeds) {
         const { forth, back } = await play(seed, act);
         const story = `seed ${seed}: ${JSON.stringify({ forth, back })}`;
-        assert.equal(forth.holders.join(), `${holder},${next}`, story);
-        assert.equal(back.holders.join(), `${next},${holder}`, story);
+        assert.equal(forth.inTurn.join(), `${holder},${next}`, story);
+        assert.equal(back.inTurn.join(), `${next},${holder}`, story);
         assert.ok(Math.max(forth.twoMs, back.twoMs) <= 5, story);
         assert.equal(forth.noneMs + back.noneMs, 0, story);
         assert.ok((forth.movedMs ?? Number.POSITIVE_INFINITY) <= masterDownMs(3, intervalMs, 1), story);

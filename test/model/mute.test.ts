@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { doings } from './acts.ts';
+import { type Holding, watchAddress } from './holding.ts';
 import { begin, settledMs } from './scenario.ts';
 import { World } from './world.ts';
 
@@ -9,38 +10,21 @@ import { World } from './world.ts';
 const mute = 3;
 const lastsMs = 120_000;
 
-interface Seen {
-  /** How often two began to hold, and how long two did in all. */
-  readonly conflicts: number;
-  readonly twoMs: number;
-  readonly noneMs: number;
-  readonly holders: readonly number[];
-}
-
-async function watch(seed: number): Promise<Seen> {
+async function watch(seed: number): Promise<Holding> {
   const world = new World(seed, 4);
   const { time, judge } = world;
   const restore = time.install();
-  let [conflicts, twoMs, noneMs, sinceMs] = [0, 0, 0, settledMs];
-  let holders: readonly number[] = [mute];
-  const look = () => {
-    judge.look();
-    if (holders.length > 1) twoMs += time.nowMs - sinceMs;
-    if (holders.length === 0) noneMs += time.nowMs - sinceMs;
-    sinceMs = time.nowMs;
-    const before = holders.length;
-    holders = world.machines
-      .filter((machine) => machine.held().includes('10.0.0.100/32'))
-      .map(({ number }) => number);
-    if (before < 2 && holders.length > 1) conflicts += 1;
-  };
   try {
     begin(world);
     await time.runUntil(settledMs, judge.look.bind(judge));
+    const watched = watchAddress(world, '10.0.0.100/32');
     doings.mute(world, mute - 1);
-    await time.runUntil(settledMs + lastsMs, look);
+    await time.runUntil(settledMs + lastsMs, () => {
+      judge.look();
+      watched.look();
+    });
     assert.deepEqual(judge.violations, [], world.story.join('\n'));
-    return { conflicts, twoMs, noneMs, holders };
+    return watched.seen();
   } finally {
     restore();
   }
@@ -55,8 +39,8 @@ describe('a holder whose adverts are lost while it hears those of others', () =>
       assert.equal(seen.conflicts, 3);
       assert.ok(seen.twoMs <= 4_500, `two hold for ${seen.twoMs} ms`);
       assert.ok(seen.noneMs <= 500, `nobody holds for ${seen.noneMs} ms`);
-      assert.equal(seen.holders.length, 1);
-      assert.ok(!seen.holders.includes(mute));
+      assert.equal(seen.now.length, 1);
+      assert.ok(!seen.now.includes(mute));
     }
   });
 });
