@@ -1,7 +1,7 @@
 // Runs the part of every instance (core/part.ts): feeds it orders, evidence and what keepalived says; writes what
 // follows into the two track files that keepalived watches (io/track-file.ts). Never a reload.
 import type { Log } from '../shared/io/log.ts';
-import type { AssignedInstance, Generation, Pause, Peer, VrrpState } from '../shared/protocol.ts';
+import type { AssignedInstance, Generation, Pause, VrrpState } from '../shared/protocol.ts';
 import type { Checks } from './checks.ts';
 import { type FoundFiles, pauseOf, trackValues } from './core/checks-verdict.ts';
 import type { Order } from './core/history.ts';
@@ -19,6 +19,7 @@ import {
   stepPart,
   termsOf,
 } from './core/part.ts';
+import { agreementOf } from './core/transition.ts';
 import { instanceIdentity } from './core/view.ts';
 import { type Evidence, gatherEvidence } from './evidence.ts';
 import type { Probe } from './io/probe.ts';
@@ -77,8 +78,9 @@ export interface PartsDeps {
 
 interface Entry {
   instance: AssignedInstance;
-  /** Whose adverts keepalived takes (check_unicast_src): a new peer's only once it has been reloaded. */
-  heeded: readonly Peer[];
+  generation: Generation;
+  /** As keepalived runs it, until it has been reloaded: it takes no advert of a new peer, and none with new values. */
+  loaded: AssignedInstance;
   part: Part;
   /** The lowest base priority that keepalived may be running with. */
   basePriority: number;
@@ -87,11 +89,15 @@ interface Entry {
   timer: NodeJS.Timeout | undefined;
 }
 
-/** Whoever takes part by an advert that keepalived itself refuses becomes a second holder. */
-const witnessed = ({ instance, heeded }: Entry): AssignedInstance => ({
-  ...instance,
-  peers: instance.peers.filter(({ address }) => heeded.some((peer) => peer.address === address)),
-});
+/**
+ * The instance for its evidence. Whoever takes part by an advert that keepalived itself refuses becomes a second holder:
+ * only peers that it knows count. And what is said of the others is said for the new values: nobody joins with the old ones.
+ */
+function witnessed({ instance, loaded }: Entry): AssignedInstance {
+  const peers = instance.peers.filter(({ address }) => loaded.peers.some((peer) => peer.address === address));
+  if (agreementOf(instance) === agreementOf(loaded)) return { ...instance, peers };
+  return { ...instance, peers, peersConfirmed: false, silenceOnly: true };
+}
 
 export function createParts(deps: PartsDeps): Parts {
   const { files, checks, log, problems, now } = deps;
@@ -185,12 +191,11 @@ export function createParts(deps: PartsDeps): Parts {
       onDeaf: (why) => problems.set(deafProblem(entry.instance.group, why)),
     });
 
-  const add = (instance: AssignedInstance, part: Part, found?: FoundFiles) => {
+  const add = (instance: AssignedInstance, generation: Generation, part: Part, found?: FoundFiles) => {
     forget(instance.group);
     checks.run(instance, found);
     const entry: Entry = {
-      instance,
-      heeded: instance.peers,
+      ...{ instance, generation, loaded: instance },
       part,
       basePriority: instance.priority,
       sinceWallMs: deps.wallNow(),
@@ -202,11 +207,25 @@ export function createParts(deps: PartsDeps): Parts {
   };
 
   const begin = (instance: AssignedInstance, generation: Generation, found?: FoundFiles) =>
-    add(instance, beginPart(termsOf(instance, generation), now()), found);
+    add(instance, generation, beginPart(termsOf(instance, generation), now()), found);
 
   const forgetOthers = (groups: ReadonlySet<string>) => {
     for (const group of [...entries.keys()]) if (!groups.has(group)) forget(group);
     files.keepOnly(groups);
+  };
+
+  const weigh = (entry: Entry) => {
+    const instance = witnessed(entry);
+    entry.evidence?.update(instance);
+    feed(entry, { kind: 'terms', terms: termsOf(instance, entry.generation) });
+  };
+
+  const ordered = (entry: Entry, instance: AssignedInstance, generation: Generation) => {
+    entry.instance = instance;
+    entry.generation = generation;
+    // Until the reload is done keepalived may add to either.
+    entry.basePriority = Math.min(entry.basePriority, instance.priority);
+    weigh(entry);
   };
 
   const rename = (from: string, instance: AssignedInstance, generation: Generation) => {
@@ -220,16 +239,14 @@ export function createParts(deps: PartsDeps): Parts {
     checks.run(instance, found);
     entries.delete(from);
     entries.set(instance.group, entry);
-    entry.instance = instance;
-    entry.basePriority = Math.min(entry.basePriority, instance.priority);
-    entry.evidence?.update(witnessed(entry));
-    feed(entry, { kind: 'terms', terms: termsOf(instance, generation) });
+    ordered(entry, instance, generation);
   };
 
   return {
     begin,
     rename,
-    lead: (instance, generation) => add(instance, runningPart(termsOf(instance, generation), false, now())),
+    lead: (instance, generation) =>
+      add(instance, generation, runningPart(termsOf(instance, generation), false, now())),
     beginAll({ instances, generation }) {
       forgetOthers(new Set());
       for (const instance of instances) begin(instance, generation);
@@ -239,7 +256,7 @@ export function createParts(deps: PartsDeps): Parts {
         const found = files.read(instance.group);
         const terms = termsOf(instance, generation);
         if (found.paused) begin(instance, generation, found);
-        else add(instance, runningPart(terms, found.live === lowestValue, now()), found);
+        else add(instance, generation, runningPart(terms, found.live === lowestValue, now()), found);
       }
     },
     update({ instances, generation }) {
@@ -247,25 +264,20 @@ export function createParts(deps: PartsDeps): Parts {
         const entry = entries.get(instance.group);
         // Another identity begins anew with the reload; until then the old one keeps its own evidence.
         if (!entry || instanceIdentity(entry.instance) !== instanceIdentity(instance)) continue;
-        entry.instance = instance;
-        // Until the reload is done keepalived may add to either.
-        entry.basePriority = Math.min(entry.basePriority, instance.priority);
-        entry.evidence?.update(witnessed(entry));
         checks.run(instance);
-        feed(entry, { kind: 'terms', terms: termsOf(instance, generation) });
+        ordered(entry, instance, generation);
       }
     },
     settled({ instances }) {
       const groups = new Set(instances.map((instance) => instance.group));
       forgetOthers(groups);
       checks.keepOnly(groups);
-      for (const { group, priority, peers } of instances) {
-        const entry = entries.get(group);
+      for (const loaded of instances) {
+        const entry = entries.get(loaded.group);
         if (!entry) continue;
-        entry.basePriority = priority;
-        entry.heeded = peers;
-        entry.evidence?.update(witnessed(entry));
-        write(entry);
+        entry.basePriority = loaded.priority;
+        entry.loaded = loaded;
+        weigh(entry);
       }
     },
     idle() {
