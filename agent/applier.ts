@@ -65,6 +65,8 @@ export function createApplier(deps: ApplierDeps): Applier {
   );
   let newest: Generation = cached ?? { epoch: 0, counter: 0 };
   let desired: Assignment | undefined;
+  /** What was to run last, in this life or the one before: what is to be kept where nothing runs. */
+  let before = (cached?.instances ?? []).filter(({ observe }) => !observe);
   let rejected: Report['rejected'] = null;
   let rejections = 0;
   /** The newest one, when it has ended earlier lives of the agent. */
@@ -86,7 +88,8 @@ export function createApplier(deps: ApplierDeps): Applier {
     const runs = keeper.supervise().loading?.instances ?? [];
     const place = { kernel: deps.kernel(), rpFilter: readRpFilter() };
     return instances.map((wanted) => {
-      const running = predecessor(wanted, runs);
+      const former = wanted.transition === 'keep' ? predecessor(wanted, before) : undefined;
+      const running = predecessor(wanted, runs) ?? former;
       const holds = deps.holds(running?.group ?? wanted.group);
       return fitVmac(resolveTransition(wanted, running, holds), running, holds, place);
     });
@@ -120,6 +123,7 @@ export function createApplier(deps: ApplierDeps): Applier {
     complain(fitted);
     const resolved = fitted.map(({ instance }) => instance);
     const instances = runnable(resolved);
+    before = instances;
     decided = textOf(fitted);
     out = staysOut(assignment);
     // As resolved: a next life that knows nothing of what ran must not begin with what was to be kept back.

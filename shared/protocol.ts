@@ -132,8 +132,8 @@ export const AssignedInstance = v.object({
   standAside: v.optional(v.picklist(['relieved', 'now'])),
   /**
    * While all members change what they must agree on (virtual router id, version, password, interface, transport):
-   * `keep`: what runs of this group stays as it is for now, whatever else this instance says; `hold`: pause first, then
-   * take what it says; `lead`: the holder takes what it says and takes part at once, for all others are held.
+   * `keep`: what runs of this group, or ran last, stays as it is for now, whatever else this instance says; `hold`: pause
+   * first, then take what it says; `lead`: the holder takes what it says and takes part at once, for all others are held.
    * A hold ends by itself on the agent (see timers.ts), so that a coordinator that dies halfway leaves nobody held.
    */
   transition: v.optional(v.picklist(['keep', 'hold', 'lead'])),

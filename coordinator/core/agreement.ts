@@ -35,9 +35,12 @@ export function agreementStep(members: readonly MemberRun[], unled: readonly Nod
   // The holder has changed: whoever has not can only follow.
   if (holder && !old.includes(holder)) return nothing;
   if (unled.length > 0) {
-    // It still runs the old values. Changed under its eyes, it would take the address itself. Whoever's keepalived has
-    // just ended goes on with what that ran, too: among the others with new values it would be no backup.
-    const fresh = members.filter(({ running }) => running === undefined);
+    // It still runs the old values. Changed under its eyes, it would take the address itself. Whoever starts anew goes on
+    // with what it ran, too: among the others with new values it would be no backup. With those of a half-changed group that
+    // nobody holds it would be none either.
+    const held = holder !== undefined && !unled.includes(holder.node);
+    const halfway = !held && members.some(({ running, target }) => running?.agreement === target);
+    const fresh = halfway ? [] : members.filter(({ running }) => running === undefined);
     return { transition: all([...old, ...fresh], 'keep'), waitsFor: [...unled] };
   }
   const others = members.filter(({ node, running }) => node !== holder?.node && running !== undefined);

@@ -217,8 +217,31 @@ describe('ordered changes', { concurrency: true }, () => {
       // With the right one it would take part within a second.
       await sleep(2500);
       assert.equal(partOf(3)?.pause?.reason, 'joining');
+      // Nor by the right one, as long as its keepalived does not know that.
+      const { keepalived } = host(3).pids();
+      for (const pid of keepalived) process.kill(pid, 'SIGSTOP');
       assign(3, slow);
+      await sleep(2500);
+      assert.equal(partOf(3)?.pause?.reason, 'joining');
+      for (const pid of keepalived) process.kill(pid, 'SIGCONT');
       await settled();
+    });
+
+    it('that have to wait leave a member that starts anew with what it ran', async () => {
+      await bring(() => slow);
+      await host(3).kill();
+      const waiting = { ...slow, password: 'new-word', transition: 'keep' } as const;
+      const generation = assign(3, waiting);
+      host(3).start();
+      await applied(3, generation);
+      await settled();
+      // The next life as well, and without a word from anybody.
+      await host(3).kill();
+      await on.bench.peer.stop();
+      const begun = eventsOf(host(3), 'pause-ended').length;
+      host(3).start();
+      await until('it takes part', () => eventsOf(host(3), 'pause-ended').length > begun);
+      assert.equal(eventsOf(host(3), 'pause-ended').at(-1)?.['by'], 'advert');
     });
   });
 });

@@ -67,6 +67,15 @@ describe('agreementStep (R2)', () => {
     assert.deepEqual(told([run(1, 'new', 'MASTER'), gone], [id(4)]), {});
   });
 
+  it('has such a one go with those that have changed already, where nobody holds', () => {
+    const gone: MemberRun = { ...run(3, 'old', 'FAULT'), running: undefined };
+    const half = [run(1, 'old', 'MASTER'), run(2, 'new', 'FAULT', true), gone];
+    assert.deepEqual(told(half, [id(4)]), { [id(1)]: 'keep', [id(3)]: 'keep' });
+    // The holder is quiet.
+    assert.deepEqual(told(half, [id(1)]), { [id(1)]: 'keep' });
+    assert.deepEqual(told([run(1, 'old', 'BACKUP'), ...half.slice(1)], [id(4)]), { [id(1)]: 'keep' });
+  });
+
   it('never has two sides active with different values, whatever the order in which members act', () => {
     fc.assert(
       fc.property(

@@ -287,4 +287,60 @@ export const foundScenarios: readonly FoundScenario[] = [
       ],
     },
   },
+  {
+    title: 'a member that starts anew while a change has to wait goes on with what it ran, as the others do',
+    scenario: {
+      seed: 734198,
+      count: 4,
+      leaveOff: true,
+      acts: [
+        { kind: 'password', a: 2, b: 1, waitMs: 1500 },
+        { kind: 'powerOff', a: 0, b: 8, waitMs: 15700 },
+        { kind: 'drain', a: 2, b: 11, waitMs: 16000 },
+        { kind: 'stopContainer', a: 9, b: 1, waitMs: 10000 },
+        { kind: 'password', a: 6, b: 0, waitMs: 1965 },
+        { kind: 'linkDown', a: 11, b: 6, waitMs: 30 },
+        { kind: 'restartCoordinator', a: 10, b: 9, waitMs: 5 },
+        { kind: 'powerOff', a: 7, b: 2, waitMs: 13030 },
+      ],
+    },
+  },
+  {
+    title: 'nobody joins by an advert that his keepalived will understand only after its reload',
+    scenario: {
+      seed: 19,
+      count: 3,
+      acts: [
+        { kind: 'join', a: 0, b: 0, waitMs: 0 },
+        { kind: 'join', a: 0, b: 1, waitMs: 0 },
+        { kind: 'join', a: 1, b: 0, waitMs: 0 },
+        { kind: 'join', a: 1, b: 1, waitMs: 0 },
+        { kind: 'join', a: 2, b: 0, waitMs: 0 },
+        { kind: 'join', a: 2, b: 1, waitMs: 0 },
+        { kind: 'powerOff', a: 7, b: 0, waitMs: 1535 },
+        { kind: 'define', a: 3, b: 4, waitMs: 30 },
+        { kind: 'password', a: 6, b: 2, waitMs: 10100 },
+        { kind: 'undrain', a: 3, b: 8, waitMs: 15705 },
+        { kind: 'stopContainer', a: 6, b: 11, waitMs: 2500 },
+        { kind: 'password', a: 3, b: 6, waitMs: 8000 },
+        { kind: 'restartCoordinator', a: 3, b: 1, waitMs: 8060 },
+      ],
+    },
+  },
+  {
+    title:
+      'a member that starts anew in a half-changed group that nobody holds goes with those that have changed',
+    scenario: {
+      seed: 734198,
+      count: 4,
+      leaveOff: true,
+      acts: [
+        { kind: 'password', a: 2, b: 1, waitMs: 1500 },
+        { kind: 'drain', a: 2, b: 11, waitMs: 20000 },
+        { kind: 'stopContainer', a: 9, b: 1, waitMs: 10000 },
+        { kind: 'password', a: 6, b: 0, waitMs: 1965 },
+        { kind: 'powerOff', a: 7, b: 2, waitMs: 0 },
+      ],
+    },
+  },
 ];
