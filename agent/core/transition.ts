@@ -55,9 +55,11 @@ function kept(wanted: AssignedInstance, running: AssignedInstance): AssignedInst
     transition: _t,
     order: _o,
     contested: _x,
+    preemptDelayMs: _p,
     ...asItRuns
   } = running;
-  const { peersConfirmed, silenceOnly, outlastMs, standAside, transition, order, contested } = wanted;
+  const { peersConfirmed, silenceOnly, outlastMs, standAside, transition, order, contested, preemptDelayMs } =
+    wanted;
   return {
     ...asItRuns,
     peersConfirmed,
@@ -67,6 +69,8 @@ function kept(wanted: AssignedInstance, running: AssignedInstance): AssignedInst
     ...(transition ? { transition } : {}),
     ...(order ? { order } : {}),
     ...(contested ? { contested } : {}),
+    // No keepalived's business: whom it leaves alone is the agent's own patience (part.ts).
+    ...(preemptDelayMs === undefined ? {} : { preemptDelayMs }),
   };
 }
 

@@ -69,6 +69,10 @@ describe('an ordered change', () => {
       true,
     );
     assert.equal(aside.standAside, 'relieved');
+    // A member that leaves holders alone is needed after all.
+    const modest = make({ preemptDelayMs: 300_000 });
+    const needed = make({ transition: 'keep', preemptDelayMs: 0 });
+    assert.deepEqual(resolveTransition(needed, modest, false), needed);
     const [deaf, hearing] = [make({ silenceOnly: true, outlastMs: 4000 }), make({ transition: 'keep' })];
     assert.deepEqual(resolveTransition(hearing, deaf, false), hearing);
     const both = { ...deaf, transition: 'keep' as const };

@@ -343,4 +343,20 @@ export const foundScenarios: readonly FoundScenario[] = [
       ],
     },
   },
+  {
+    title: 'a member that leaves holders alone relieves a drained one also while a change has to wait',
+    scenario: {
+      seed: 18,
+      count: 5,
+      leaveOff: true,
+      acts: [
+        { kind: 'leave', a: 6, b: 0, waitMs: 100 },
+        { kind: 'drain', a: 7, b: 2, waitMs: 27200 },
+        { kind: 'mute', a: 4, b: 3, waitMs: 44980 },
+        { kind: 'password', a: 6, b: 8, waitMs: 5000 },
+        { kind: 'drain', a: 0, b: 7, waitMs: 30 },
+        { kind: 'powerOff', a: 8, b: 11, waitMs: 5 },
+      ],
+    },
+  },
 ];

@@ -38,8 +38,15 @@ export const guards: readonly Guard[] = [
     name: 'R1-heeded',
     what: 'an advert that keepalived itself refuses counts for a joiner',
     file: 'agent/parts.ts',
-    text: 'heeded.some((peer) => peer.address === address)',
-    instead: "heeded.length >= 0 && address !== ''",
+    text: 'loaded.peers.some((peer) => peer.address === address)',
+    instead: "loaded.peers.length >= 0 && address !== ''",
+  },
+  {
+    name: 'R1-loaded',
+    what: 'an advert with values that keepalived is yet to be reloaded with counts for a joiner',
+    file: 'agent/parts.ts',
+    text: 'if (agreementOf(instance) === agreementOf(loaded)) return',
+    instead: "if (agreementOf(instance) !== '' || loaded) return",
   },
   {
     name: 'R1-strangers',
@@ -82,6 +89,20 @@ export const guards: readonly Guard[] = [
     file: 'coordinator/core/agreement.ts',
     text: 'if (unled.length > 0) {',
     instead: 'if (unled.length > 1000) {',
+  },
+  {
+    name: 'R2-anew',
+    what: 'a member that starts anew while a change has to wait begins with the new values',
+    file: 'agent/applier.ts',
+    text: "wanted.transition === 'keep' ? predecessor(wanted, before) : undefined",
+    instead: "wanted.transition === 'keep' && before.length < 0 ? predecessor(wanted, before) : undefined",
+  },
+  {
+    name: 'R2-halfway',
+    what: 'a member that starts anew in a half-changed group that nobody holds goes on with the old values',
+    file: 'coordinator/core/agreement.ts',
+    text: 'const fresh = halfway ? []',
+    instead: 'const fresh = halfway && !halfway ? []',
   },
   {
     name: 'R3',
@@ -180,5 +201,12 @@ export const guards: readonly Guard[] = [
     file: 'coordinator/core/two-holders.ts',
     text: 'lastMs >= sinceMs + travelMs',
     instead: 'lastMs >= 0 * travelMs',
+  },
+  {
+    name: 'needed',
+    what: 'a member that leaves holders alone does so beside a drained one while a change has to wait',
+    file: 'agent/core/transition.ts',
+    text: '...(preemptDelayMs === undefined ? {} : { preemptDelayMs }),',
+    instead: '...(preemptDelayMs === undefined || _p ? {} : { preemptDelayMs }),',
   },
 ];
