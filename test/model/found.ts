@@ -1,4 +1,4 @@
-// Scenarios that once broke the promise in the model, shrunk (the last one: aimed, a matter of milliseconds); each still does
+// Scenarios that once broke the promise in the model, shrunk (two of them: aimed, a matter of milliseconds); each still does
 // without the guard that was built for it. They are played by found.test.ts, and are what a search without a guard begins with.
 import type { Scenario } from './scenario.ts';
 
@@ -308,7 +308,7 @@ export const foundScenarios: readonly FoundScenario[] = [
   {
     title: 'nobody joins by an advert that his keepalived will understand only after its reload',
     scenario: {
-      seed: 19,
+      seed: 0,
       count: 3,
       acts: [
         { kind: 'join', a: 0, b: 0, waitMs: 0 },
@@ -318,12 +318,11 @@ export const foundScenarios: readonly FoundScenario[] = [
         { kind: 'join', a: 2, b: 0, waitMs: 0 },
         { kind: 'join', a: 2, b: 1, waitMs: 0 },
         { kind: 'powerOff', a: 7, b: 0, waitMs: 1535 },
-        { kind: 'define', a: 3, b: 4, waitMs: 30 },
-        { kind: 'password', a: 6, b: 2, waitMs: 10100 },
-        { kind: 'undrain', a: 3, b: 8, waitMs: 15705 },
-        { kind: 'stopContainer', a: 6, b: 11, waitMs: 2500 },
-        { kind: 'password', a: 3, b: 6, waitMs: 8000 },
-        { kind: 'restartCoordinator', a: 3, b: 1, waitMs: 8060 },
+        { kind: 'leave', a: 0, b: 0, waitMs: 8000 },
+        { kind: 'password', a: 6, b: 2, waitMs: 2000 },
+        { kind: 'join', a: 0, b: 0, waitMs: 3000 },
+        { kind: 'join', a: 0, b: 1, waitMs: 0 },
+        { kind: 'password', a: 6, b: 6, waitMs: 2000 },
       ],
     },
   },

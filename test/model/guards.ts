@@ -207,6 +207,6 @@ export const guards: readonly Guard[] = [
     what: 'a member that leaves holders alone does so beside a drained one while a change has to wait',
     file: 'agent/core/transition.ts',
     text: '...(preemptDelayMs === undefined ? {} : { preemptDelayMs }),',
-    instead: '...(preemptDelayMs === undefined || _p ? {} : { preemptDelayMs }),',
+    instead: '...(_p === undefined ? {} : { preemptDelayMs: _p }),',
   },
 ];
