@@ -1,7 +1,7 @@
 // Checks by a real Docker Engine of their own: the engine itself, and containers that run, pause, fall ill and end.
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -29,6 +29,13 @@ function imageTree(directory: string): void {
     }
   }
 }
+
+/** Every thread: one that runs on another core goes on for a moment, and may answer. */
+const standsStill = (pid: number): boolean =>
+  readdirSync(`/proc/${pid}/task`).every((thread) => {
+    const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')')).startsWith(') T ');
+  });
 
 describe('checks by the engine', () => {
   const directory = mkdtempSync(join(tmpdir(), 'checks-engine-'));
@@ -206,6 +213,7 @@ describe('checks by the engine', () => {
     // By its parent: what the engine has just forked has the same command line for a moment.
     const pid = Number(execFileSync('pgrep', ['-P', String(engine.pid)], { encoding: 'utf8' }));
     process.kill(pid, 'SIGSTOP');
+    await until('the engine to stand still', () => standsStill(pid));
     const { passed, output } = await container('name', 'plain-1');
     for (word of [true, false]) {
       assert.deepEqual(await service('shop_web'), { passed: word, output: 'by the coordinator' });
