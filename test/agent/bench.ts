@@ -87,11 +87,14 @@ interface PeerEvent {
   message?: string;
 }
 
-/** Waits for a condition with a deadline; the error says what was waited for, as it is then. */
+/**
+ * Waits for a condition with a deadline; the error says what was waited for, as it is then. An agent may take 10 s to
+ * connect again, and then the machine may be busy.
+ */
 export async function until<T>(
   what: string | (() => string),
   condition: () => T | undefined | false | null,
-  limitMs = 15_000,
+  limitMs = 30_000,
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + limitMs;
   for (;;) {

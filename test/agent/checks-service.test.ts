@@ -147,7 +147,7 @@ describe('checks of a service', () => {
     await bench.peer.stop();
     for (const each of bench.hosts) await each.stop();
     for (const each of bench.hosts) each.start();
-    await until('the second holds again', () => holders() === '2', 30_000);
+    await until('the second holds again', () => holders() === '2');
     await sleep(2_000);
     assert.equal(holders(), '2');
     await bench.peer.start();

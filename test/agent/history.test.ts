@@ -181,7 +181,7 @@ describe('the history of a node, on real keepalived', () => {
       // A manager that knows nothing is told everything.
       await bench.peer.stop();
       await bench.peer.start();
-      await until('the past is told again', () => told(bench, one).length > 0, 30_000);
+      await until('the past is told again', () => told(bench, one).length > 0);
       assert.deepEqual(told(bench, one).slice(0, before.length), before);
       assert.equal(await one.stop(), 0);
       one.start();
