@@ -172,8 +172,10 @@ describe('Swarm’s store in trouble', { timeout: 10 * 60_000 }, () => {
     proxies.set('deaf');
     const beginning = performance.now();
     await rank(60);
-    t.diagnostic(`${Math.round(performance.now() - beginning)} ms`);
-    assert.ok(performance.now() - beginning < 8_000);
+    const tookMs = Math.round(performance.now() - beginning);
+    t.diagnostic(`${tookMs} ms`);
+    // Swarm is read every 5 s in any case; the rest is for looking, and for a busy machine.
+    assert.ok(tookMs < 12_000, `${tookMs} ms`);
     proxies.set('none');
   });
 
