@@ -36,8 +36,8 @@ export function agreementStep(members: readonly MemberRun[], unled: readonly Nod
   if (holder && !old.includes(holder)) return nothing;
   if (unled.length > 0) {
     // It still runs the old values. Changed under its eyes, it would take the address itself. Whoever starts anew goes on
-    // with what it ran, too: among the others with new values it would be no backup. With those of a half-changed group that
-    // nobody holds it would be none either.
+    // with what it ran, too: among the others with new values it would be no backup. Where nobody holds and some
+    // have changed already, it goes with those.
     const held = holder !== undefined && !unled.includes(holder.node);
     const halfway = !held && members.some(({ running, target }) => running?.agreement === target);
     const fresh = halfway ? [] : members.filter(({ running }) => running === undefined);

@@ -5,11 +5,11 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { build } from 'esbuild';
 import * as v from 'valibot';
 import type { AssignedInstance, Report } from '../../shared/protocol.ts';
 import { GroupName, NodeId, Vrid } from '../../shared/words.ts';
+import { until as poll } from '../lab/run.ts';
 
 export const key = 'a-test-key-of-some-length';
 const root = new URL('../..', import.meta.url).pathname;
@@ -87,25 +87,13 @@ interface PeerEvent {
   message?: string;
 }
 
-/**
- * Waits for a condition with a deadline; the error says what was waited for, as it is then. An agent may take 10 s to
- * connect again, and then the machine may be busy.
- */
-export async function until<T>(
+/** The lab's, for a condition that is simply true. An agent may take 10 s to connect again, and then the machine may be busy. */
+export const until = <T>(
   what: string | (() => string),
   condition: () => T | undefined | false | null,
-  limitMs = 30_000,
-): Promise<NonNullable<T>> {
-  const deadline = performance.now() + limitMs;
-  for (;;) {
-    const value = condition();
-    if (value) return value as NonNullable<T>;
-    if (performance.now() > deadline) {
-      throw new Error(`waited ${limitMs} ms in vain: ${typeof what === 'string' ? what : what()}`);
-    }
-    await sleep(10);
-  }
-}
+  timeoutMs = 30_000,
+): Promise<NonNullable<T>> =>
+  poll(what, () => (condition() || undefined) as NonNullable<T> | undefined, { timeoutMs, everyMs: 10 });
 
 export async function bundleAgent(): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), 'swarm-vip-agent-'));

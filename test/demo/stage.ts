@@ -133,16 +133,14 @@ export async function boot({ lab, say }: Stage): Promise<void> {
 /** A command that must succeed, tried while no coordinator answers or Swarm has no leader. */
 export async function insist({ lab, signal }: Wait, ...args: string[]): Promise<RunResult> {
   let last: RunResult | undefined;
-  const attempt = async () => {
-    last = await cli(lab, args).catch(() => undefined);
-    return last?.code === 0 ? last : undefined;
-  };
-  try {
-    const wait = { timeoutMs: patienceMs, everyMs: 500, signal };
-    return await until(`swarm-vip ${args.join(' ')}`, attempt, wait);
-  } catch (error) {
-    throw new Error(`${String(error)}: ${last?.stderr}`);
-  }
+  return until(
+    () => `swarm-vip ${args.join(' ')}: ${last?.stderr}`,
+    async () => {
+      last = await cli(lab, args).catch(() => undefined);
+      return last?.code === 0 ? last : undefined;
+    },
+    { timeoutMs: patienceMs, everyMs: 500, signal },
+  );
 }
 
 /** Every machine runs, node1 holds, the others are ready to take over. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { LiveEvent } from '../../coordinator/core/events.ts';
+import { type LiveEvent, transitionEvent } from '../../coordinator/core/events.ts';
 import type { HistoryDocument } from '../../coordinator/core/history.ts';
 import type { Status } from '../../coordinator/core/status.ts';
 import { toldLabel } from '../../coordinator/core/told.ts';
@@ -161,7 +161,7 @@ describe('an operator of a real Swarm', { timeout: 10 * 60_000 }, () => {
       (await cli(lab, ['history', '--all', '--limit', '1000', '-o', 'json'])).stdout,
     ) as HistoryDocument;
     const during = ({ atMs }: { atMs: number }) => atMs >= beganMs && atMs < endedMs;
-    const remembered = transitions.filter(during).map(({ node, seq }) => `transition ${node} ${seq}`);
+    const remembered = transitions.filter(during).map((each) => transitionEvent(each).key);
     const followed = events.flatMap((each) => (each.type === 'transition' && during(each) ? [each] : []));
     assert.deepEqual(followed.map(({ key }) => key).sort(), remembered.sort(), stderr);
     const rises = followed.flatMap(({ to, hostname }) => (to === 'MASTER' ? [hostname] : []));

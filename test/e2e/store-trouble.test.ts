@@ -74,10 +74,11 @@ describe('Swarm’s store in trouble', { timeout: 10 * 60_000 }, () => {
   const atHome = () =>
     everyGroup(({ holders, preferred }) => holders.length === 1 && holders[0]?.node === preferred?.node);
   /** Of every coordinator, until all are as wished. */
-  const all = async (what: string, condition: (status: Status) => boolean, timeoutMs = 30_000) => {
+  const all = (what: string, condition: (status: Status) => boolean, timeoutMs = 30_000) => {
     let seen: Status[] = [];
-    const found = until(
-      what,
+    const last = () => seen.map(({ coordinator, snapshot }) => ({ ...coordinator, ...snapshot }));
+    return until(
+      () => `${what}; last seen: ${JSON.stringify(last())}`,
       async () => {
         seen = await Promise.all(three.map((node) => statusOf(lab, node)));
         return seen.every(condition) ? seen : undefined;
@@ -85,10 +86,6 @@ describe('Swarm’s store in trouble', { timeout: 10 * 60_000 }, () => {
       // Three programs each time, on the cores that the holders need.
       { timeoutMs, everyMs: 1_000, signal: stage.signal },
     );
-    return found.catch((error: unknown) => {
-      const last = seen.map(({ coordinator, snapshot }) => ({ ...coordinator, ...snapshot }));
-      throw new Error(`${String(error)}; last seen: ${JSON.stringify(last)}`);
-    });
   };
   /** node3 has this rank in the group `main`: by what the coordinator has read, and by what the agent runs. */
   const ranked =

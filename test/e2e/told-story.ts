@@ -38,8 +38,10 @@ export async function everybodyIsTold(
             Date.parse(each.at) === atMs,
         ),
     );
-  await until('every take-over to be told', () => missing().length === 0 || undefined, wait).catch(
-    (error: unknown) => assert.fail(`${error}: ${JSON.stringify({ missing: missing(), told: hooks() })}`),
+  await until(
+    () => `every take-over to be told: ${JSON.stringify({ missing: missing(), told: hooks() })}`,
+    () => missing().length === 0 || undefined,
+    wait,
   );
   assert.ok(switches.length >= 4, stdout);
   const said = (event: string, phase: string, group: string | null) =>

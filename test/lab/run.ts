@@ -163,11 +163,11 @@ function environment(extra: RunOptions['env']): NodeJS.ProcessEnv {
 }
 
 /**
- * Polls until `test` gives a value. `what` completes "timed out waiting for …". The last poll begins when the time is up:
- * one that began early and took long says nothing about the end.
+ * Polls until `test` gives a value. `what` completes "timed out waiting for …", as things are then. The last poll begins
+ * when the time is up: one that began early and took long says nothing about the end.
  */
 export async function until<T>(
-  what: string,
+  what: string | (() => string),
   test: () => Promise<T | undefined> | T | undefined,
   options: {
     readonly timeoutMs: number;
@@ -182,7 +182,8 @@ export async function until<T>(
     const value = await test();
     if (value !== undefined) return value;
     if (last) {
-      throw new Error(`timed out after ${options.timeoutMs} ms waiting for ${what}`);
+      const words = typeof what === 'string' ? what : what();
+      throw new Error(`timed out after ${options.timeoutMs} ms waiting for ${words}`);
     }
     await delay(options.everyMs ?? 50);
   }
