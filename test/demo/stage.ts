@@ -2,6 +2,7 @@
 // operator does.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Status } from '../../coordinator/core/status.ts';
+import type { HolderReport } from '../lab/holding.ts';
 import type { Lab, LabDeploy } from '../lab/lab.ts';
 import { type RunResult, until } from '../lab/run.ts';
 
@@ -32,23 +33,35 @@ export async function label(lab: Lab, node: string, labels: Record<string, strin
 export type Wait = Pick<Stage, 'lab' | 'signal'>;
 
 /** Waits until `node` alone holds the address and nothing changed for a while. */
-export async function settled({ lab, signal }: Wait, node: string, timeoutMs = patienceMs): Promise<void> {
+export async function settled({ lab, signal }: Wait, node: string): Promise<void> {
   const sampler = await lab.holders(lab.vip);
   try {
     let since: number | undefined;
     await until(
-      `${node} to hold ${lab.vip}`,
+      () =>
+        `${node} alone to hold ${lab.vip} for ${steadyMs} ms; seen since then: ${heldBy(sampler.snapshot())}`,
       () => {
         const now = sampler.now();
         since = now.length === 1 && now[0] === node ? (since ?? Date.now()) : undefined;
         return (since !== undefined && Date.now() - since >= steadyMs) || undefined;
       },
-      { timeoutMs, everyMs: 20, signal },
+      { timeoutMs: patienceMs, everyMs: 20, signal },
     );
   } finally {
     await sampler.stop();
   }
 }
+
+/** As "node1 0-120 3000-3500, node2 130-2990": who held when, in ms. */
+const heldBy = ({ byNode, fromMs }: HolderReport): string =>
+  Object.entries(byNode)
+    .map(([node, held]) =>
+      [
+        node,
+        ...held.map((each) => `${Math.round(each.fromMs - fromMs)}-${Math.round(each.toMs - fromMs)}`),
+      ].join(' '),
+    )
+    .join(', ');
 
 /** `node` has taken over, and is watched for as long as what is still believed of the dead may harm it. */
 export async function tookOver(stage: Wait, node: string, watchMs = aftermathMs): Promise<void> {

@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { stringify } from 'yaml';
 import type { Status } from '../../coordinator/core/status.ts';
-import { calm, label, labelThree, ready, type Stage, statusOf, three } from '../demo/stage.ts';
+import { calm, label, labelThree, type Stage, statusOf, three } from '../demo/stage.ts';
 import { observe } from '../demo/steps.ts';
+import { coordinatorsAnew } from '../faults/leader.ts';
 import { unnoticed } from '../faults/row.ts';
 import { everyList, type FaultProxies, startFaultProxies, type Trouble } from '../lab/fault-proxies.ts';
 import { judge, judged } from '../lab/judge.ts';
@@ -180,16 +181,7 @@ describe('Swarm’s store in trouble', { timeout: 10 * 60_000 }, () => {
     await atHome();
     const before = await statusOf(lab);
     const evidence = await observe(lab, async () => {
-      for (const node of three) await lab.chaos('kill-coordinator', node);
-      await until(
-        'a new coordinator to be active',
-        async () => {
-          const { coordinator } = await statusOf(lab).catch(() => ({ coordinator: before.coordinator }));
-          return (coordinator.epoch ?? 0) > (before.coordinator.epoch ?? 0) || undefined;
-        },
-        { timeoutMs: 30_000, everyMs: 200, signal: stage.signal },
-      );
-      await ready(stage, three);
+      await coordinatorsAnew(stage);
       await all('all agents to be in step', ({ agents }) => agents.every(({ inSync }) => inSync));
       await atHome();
     });

@@ -1,5 +1,5 @@
 // Swarm's leader and the coordinator that is active, as a test sees and moves them.
-import { type Stage, statusOf, three } from '../demo/stage.ts';
+import { ready, type Stage, statusOf, three } from '../demo/stage.ts';
 import type { ChaosVerb } from '../lab/chaos.ts';
 import { until } from '../lab/run.ts';
 
@@ -39,4 +39,23 @@ export async function moveLeader(
   } finally {
     await lab.chaos(mend, old);
   }
+}
+
+/** Every coordinator is killed: what only they remember is forgotten. Resolves when a new one is active and hears all. */
+export async function coordinatorsAnew(stage: Stage): Promise<void> {
+  const { lab, signal } = stage;
+  const before = (await statusOf(lab)).coordinator.epoch ?? 0;
+  for (const node of three) await lab.chaos('kill-coordinator', node);
+  await until(
+    'a new coordinator to be active',
+    async () => {
+      const epoch = await statusOf(lab).then(
+        ({ coordinator }) => coordinator.epoch,
+        () => undefined,
+      );
+      return (epoch ?? 0) > before || undefined;
+    },
+    { timeoutMs: 60_000, everyMs: 200, signal },
+  );
+  await ready(stage, three);
 }

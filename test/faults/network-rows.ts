@@ -4,6 +4,7 @@ import { calm, cli, type Stage, settled } from '../demo/stage.ts';
 import { steps } from '../demo/steps.ts';
 import { MAX_CONTROL_GAP_MS } from '../lab/judge.ts';
 import { agentsBack, onAll, restored } from './acts.ts';
+import { coordinatorsAnew } from './leader.ts';
 import { back, failover, lost, type Row, soak, unnoticed, V } from './row.ts';
 
 export const networkRows: readonly Row[] = [
@@ -38,13 +39,17 @@ export const networkRows: readonly Row[] = [
   {
     name: 'holder-unheard',
     title: 'protocol 112 is dropped around the holder, everything else passes',
-    prepare: calm,
+    // Who was not heard before is left to the others for minutes.
+    prepare: async (stage) => {
+      await coordinatorsAnew(stage);
+      await calm(stage);
+    },
     act: async (stage) => {
       await stage.lab.chaos('drop-vrrp', 'node1');
-      // The others hear each other: one of them is to hold, and not in turns.
+      // The others hear each other: one of them is to hold, and not in turns beside the one that nobody hears.
       await settled(stage, 'node2');
       await delay(5_000);
-      await settled(stage, 'node2', 2_000);
+      await settled(stage, 'node2');
       await stage.lab.chaos('restore-vrrp', 'node1');
       await settled(stage, 'node1');
       await agentsBack(stage);
