@@ -45,33 +45,23 @@ function unrelieved({ standAside: _, ...instance }: AssignedInstance): AssignedI
   return instance;
 }
 
-/** As it runs, with the orders and the word about peers of the new assignment. */
+/** What is said to the agent; keepalived runs the same with and without. */
+const orders: readonly string[] = [
+  'peersConfirmed',
+  'silenceOnly',
+  'outlastMs',
+  'standAside',
+  'transition',
+  'order',
+  'contested',
+  'preemptDelayMs',
+] satisfies (keyof AssignedInstance)[];
+const isOrder = ([key]: [string, unknown]): boolean => orders.includes(key);
+
+/** As it runs, with the orders of the new assignment. */
 function kept(wanted: AssignedInstance, running: AssignedInstance): AssignedInstance {
-  const {
-    peersConfirmed: _c,
-    silenceOnly: _u,
-    outlastMs: _l,
-    standAside: _s,
-    transition: _t,
-    order: _o,
-    contested: _x,
-    preemptDelayMs: _p,
-    ...asItRuns
-  } = running;
-  const { peersConfirmed, silenceOnly, outlastMs, standAside, transition, order, contested, preemptDelayMs } =
-    wanted;
-  return {
-    ...asItRuns,
-    peersConfirmed,
-    ...(silenceOnly ? { silenceOnly } : {}),
-    ...(outlastMs ? { outlastMs } : {}),
-    ...(standAside ? { standAside } : {}),
-    ...(transition ? { transition } : {}),
-    ...(order ? { order } : {}),
-    ...(contested ? { contested } : {}),
-    // No keepalived's business: whom it leaves alone is the agent's own patience (part.ts).
-    ...(preemptDelayMs === undefined ? {} : { preemptDelayMs }),
-  };
+  const asItRuns = Object.entries(running).filter((entry) => !isOrder(entry));
+  return Object.fromEntries([...asItRuns, ...Object.entries(wanted).filter(isOrder)]) as AssignedInstance;
 }
 
 /** Whole seconds that a pinned address lives when nobody removes it: a little longer than the others are held. */

@@ -8,7 +8,9 @@ import { after, before, describe, it } from 'node:test';
 import { createContainerProbe, createEngineProbe, watchContainers } from '../../agent/io/checks/engine.ts';
 import { createServiceProbe } from '../../agent/io/checks/service.ts';
 import type { CheckOf } from '../../shared/checks.ts';
+import { cgroupParent, removeCgroups } from '../lab/cgroups.ts';
 import { answers } from '../lab/engine.ts';
+import { labNames } from '../lab/names.ts';
 import { until } from './bench.ts';
 
 const common = {
@@ -40,6 +42,7 @@ const standsStill = (pid: number): boolean =>
 describe('checks by the engine', () => {
   const directory = mkdtempSync(join(tmpdir(), 'checks-engine-'));
   const socket = join(directory, 'docker.sock');
+  const names = labNames(`checks-engine-${process.pid % 10_000}`);
   let engine: ChildProcess;
   const docker = (...args: string[]) =>
     execFileSync('docker', ['-H', `unix://${socket}`, ...args], {
@@ -89,6 +92,7 @@ describe('checks by the engine', () => {
         '-H',
         `unix://${socket}`,
         '--exec-opt=native.cgroupdriver=cgroupfs',
+        `--cgroup-parent=${cgroupParent(names, 'engine')}`,
         ...places,
         ...flags,
       ],
@@ -123,8 +127,9 @@ describe('checks by the engine', () => {
     const health = ['--health-cmd', '/bin/ls /sick', '--health-interval', '1s', '--health-retries', '1'];
     docker(...run, '--name', 'ill', ...health, 'tiny', '/bin/sleep', '1000');
   });
-  after(() => {
+  after(async () => {
     engine.kill('SIGKILL');
+    await removeCgroups(names);
     execFileSync(
       'sh',
       [

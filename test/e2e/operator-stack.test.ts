@@ -350,21 +350,11 @@ describe('the operator’s stack on a real Swarm', { timeout: 15 * 60_000 }, () 
       tookMs = JSON.parse(migrated.stdout).done.map((done: { tookMs: number }) => done.tookMs);
       await held('production', ['node1']);
     });
-    t.diagnostic(
-      JSON.stringify({
-        lost: evidence.probe.lost,
-        outageMs: evidence.probe.longestGapMs,
-        twoHoldersMs: evidence.holders.twoHoldersMs,
-        tookMs,
-        control: evidence.probe.controlGapMs,
-      }),
-    );
+    t.diagnostic(`took ${tookMs.join(' and ')} ms`);
     assert.equal(await docker('service', 'ls', '-q', '-f', 'name=keepalived-node-'), '');
-    assert.equal(evidence.holders.twoHoldersMs, 0);
-    // The news of the kernel, and a command that waits for it; anything else would cost VRRP's bound (4 s) at least.
-    const { longestGapMs, controlGapMs } = evidence.probe;
-    assert.ok(longestGapMs < keptWithinMs + controlGapMs, `${longestGapMs} ms, control ${controlGapMs} ms`);
     const again = await stage.cli('production', 'migrate');
     assert.deepEqual([again.code, again.stdout.trim()], [0, 'nothing is left of the former operator']);
+    // The news of the kernel, and a command that waits for it; anything else would cost VRRP's bound (4 s) at least.
+    keepsBound(t, judge(evidence, { outageMs: keptWithinMs, twoHoldersMs: 0 }));
   });
 });

@@ -6,8 +6,9 @@ import { define } from '../demo/live-steps.ts';
 import { plannedBound } from '../demo/planned-steps.ts';
 import { cli, ready, settled, statusOf, three } from '../demo/stage.ts';
 import { observe } from '../demo/steps.ts';
+import { heldMs } from '../lab/holding.ts';
 import { BASE_IMAGE } from '../lab/images.ts';
-import { judged } from '../lab/judge.ts';
+import { BLINK_MS, judged } from '../lab/judge.ts';
 import { until } from '../lab/run.ts';
 import { stageOf } from './on-stage.ts';
 import { keepsBound } from './verdict.ts';
@@ -62,16 +63,17 @@ describe('an address that follows a service', { timeout: 10 * 60_000 }, () => {
     const now = await containers();
     return (now !== '' && now !== old && !now.includes('\n')) || undefined;
   };
-  /** While `act` lasts, `node` alone has the address, without a break. Told by the kernels, so noise is no matter. */
+  /** While `act` lasts, no verdict takes the address from `node`. */
   const stays = async (node: string, act: () => Promise<unknown>) => {
     await settled(stage, node);
     const sampler = await lab.holders(lab.vip);
     try {
       await act();
     } finally {
-      const { byNode, twoHoldersMs, noHolderMs } = await sampler.stop();
-      const held = three.filter((each) => (byNode[each] ?? []).length > 0);
-      assert.deepEqual([held, twoHoldersMs, noHolderMs], [[node], 0, 0]);
+      const { byNode, noHolderMs } = await sampler.stop();
+      const others = three.filter((each) => each !== node).map((each) => heldMs(byNode[each]));
+      const withoutMs = Math.max(noHolderMs, ...others);
+      assert.ok(withoutMs < BLINK_MS, JSON.stringify({ byNode, noHolderMs }));
     }
   };
 

@@ -26,6 +26,10 @@ export interface HolderReport extends Interval {
   readonly noHolderMs: number;
 }
 
+/** In all. */
+export const heldMs = (held: readonly Interval[] = []): number =>
+  held.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0);
+
 interface NodeState {
   readonly addresses: Set<string>;
   link: boolean;

@@ -8,6 +8,8 @@ import type { ProbeReport } from './probe.ts';
 /** No more of the control probe's gap is excused; above it, a run that missed is void. */
 export const MAX_CONTROL_GAP_MS = 20;
 const MAX_REPEATS = 2;
+/** Held for less: nobody decided so, a process waited for its turn on the cores that all nodes share. */
+export const BLINK_MS = 500;
 
 export interface Evidence {
   readonly probe: ProbeReport;
