@@ -113,7 +113,8 @@ describe('the status page on a real Swarm', { timeout: 10 * 60_000 }, () => {
     assert.match(await holderCell(), /node1/);
     const day = standby.page.locator('#day-groups');
     await day.locator('summary').click();
-    assert.match(await day.innerText(), /node1 → node2[\s\S]*fell silent/);
+    // Where node2 waited a few milliseconds for its turn, node3 was first and node2 took over from it.
+    assert.match(await day.innerText(), /node1 → node[23] [^\n]*fell silent/);
     await keep('recovered');
   });
 

@@ -41,21 +41,21 @@ export async function moveLeader(
   }
 }
 
+/** Of the coordinator that is active; undefined while none is. Only itself knows. */
+async function activeEpoch({ lab }: Stage): Promise<number | undefined> {
+  const { active } = (await statusOf(lab)).coordinator;
+  if (!active) return undefined;
+  const { role, epoch } = (await statusOf(lab, active.hostname)).coordinator;
+  return role === 'active' ? (epoch ?? undefined) : undefined;
+}
+
 /** Every coordinator is killed: what only they remember is forgotten. Resolves when a new one is active and hears all. */
 export async function coordinatorsAnew(stage: Stage): Promise<void> {
-  const { lab, signal } = stage;
-  const before = (await statusOf(lab)).coordinator.epoch ?? 0;
-  for (const node of three) await lab.chaos('kill-coordinator', node);
-  await until(
-    'a new coordinator to be active',
-    async () => {
-      const epoch = await statusOf(lab).then(
-        ({ coordinator }) => coordinator.epoch,
-        () => undefined,
-      );
-      return (epoch ?? 0) > before || undefined;
-    },
-    { timeoutMs: 60_000, everyMs: 200, signal },
-  );
+  const wait = { timeoutMs: 60_000, everyMs: 200, signal: stage.signal };
+  const epoch = () => activeEpoch(stage).catch(() => undefined);
+  const before = await until('an active coordinator', epoch, wait);
+  for (const node of three) await stage.lab.chaos('kill-coordinator', node);
+  const isNew = async () => ((await epoch()) ?? 0) > before || undefined;
+  await until('a new coordinator to be active', isNew, wait);
   await ready(stage, three);
 }
