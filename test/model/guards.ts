@@ -206,7 +206,7 @@ export const guards: readonly Guard[] = [
     name: 'needed',
     what: 'a member that leaves holders alone does so beside a drained one while a change has to wait',
     file: 'agent/core/transition.ts',
-    text: '...(preemptDelayMs === undefined ? {} : { preemptDelayMs }),',
-    instead: '...(_p === undefined ? {} : { preemptDelayMs: _p }),',
+    text: "'contested',\n  'preemptDelayMs',",
+    instead: "'contested',",
   },
 ];
