@@ -118,11 +118,9 @@ describe('an operator of a real Swarm', { timeout: 10 * 60_000 }, () => {
         }),
       plannedBound,
     );
-    const during = await seen('all agents', connected);
-    assert.deepEqual(
-      during.groups[0]?.holders.map(({ hostname }) => hostname),
-      ['node1'],
-    );
+    const heldByFirst = ({ groups }: Status) =>
+      groups[0]?.holders.map(({ hostname }) => hostname).join() === 'node1';
+    const during = await seen('all agents, and node1 to hold', (now) => connected(now) && heldByFirst(now));
     const third = during.groups[0]?.members.find(({ hostname }) => hostname === 'node3');
     assert.deepEqual([third?.priority, third?.effectivePriority], [200, 202]);
     assert.deepEqual(
@@ -144,8 +142,8 @@ describe('an operator of a real Swarm', { timeout: 10 * 60_000 }, () => {
     const active = activeOf(status);
     const standby = three.find((node) => node !== active) ?? '';
     const container = await containerOf(standby, 'swarm-vip_coordinator');
-    const follow = ['timeout', '28', 'swarm-vip', 'events', '-f', '--since', '1s', '-o', 'json'];
-    const reading = lab.exec(standby, ['docker', 'exec', container, ...follow], { timeoutMs: 60_000 });
+    const follow = ['timeout', '40', 'swarm-vip', 'events', '-f', '--since', '1s', '-o', 'json'];
+    const reading = lab.exec(standby, ['docker', 'exec', container, ...follow], { timeoutMs: 90_000 });
     await delay(2_000);
     const beganMs = Date.now();
     await insist(stage, 'drain', '--yes', 'node1', '--reason', 'watched');
@@ -283,8 +281,13 @@ describe('an operator of a real Swarm', { timeout: 10 * 60_000 }, () => {
         }),
       plannedBound,
     );
-    const { stdout } = await cli(lab, ['history', 'main', '--limit', '2', '-o', 'json']);
-    assert.equal(JSON.parse(stdout).switches[0].reason, 'node1 drained: window: patches');
+    // Two switches, or three where node3 was first for a moment.
+    const { stdout } = await cli(lab, ['history', 'main', '--limit', '3', '-o', 'json']);
+    const { switches } = JSON.parse(stdout) as HistoryDocument;
+    assert.ok(
+      switches.some(({ reason }) => reason === 'node1 drained: window: patches'),
+      stdout,
+    );
     assert.match((await cli(lab, ['status'])).stdout, /window {2}node1 {2}next from .*UTC\): patches/);
     keepsBound(t, verdict);
   });
