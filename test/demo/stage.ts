@@ -1,6 +1,7 @@
 // Where steps are played: a three-node Swarm labelled as the README does it, and how to wait and act on it as an
 // operator does.
 import { setTimeout as delay } from 'node:timers/promises';
+import type { HistoryDocument, Switch } from '../../coordinator/core/history.ts';
 import type { Status } from '../../coordinator/core/status.ts';
 import type { HolderReport } from '../lab/holding.ts';
 import type { Lab, LabDeploy } from '../lab/lab.ts';
@@ -111,6 +112,15 @@ export async function cli(
   }
   throw new Error(`no coordinator runs on ${node ?? managers.join(', ')}`);
 }
+
+export async function lastSwitches(lab: Lab): Promise<readonly Switch[]> {
+  const { stdout } = await cli(lab, ['history', 'main', '--limit', '3', '-o', 'json']);
+  return (JSON.parse(stdout) as HistoryDocument).switches;
+}
+
+/** The last that took the address from `node`: whoever is late by its process leaves another one to be first. */
+export const lastFrom = (switches: readonly Switch[], node: string): Switch | undefined =>
+  switches.findLast(({ from }) => from?.hostname === node);
 
 /** Labels the first three nodes as the README does. */
 export async function labelThree(lab: Lab, group: string): Promise<void> {

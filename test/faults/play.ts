@@ -5,11 +5,13 @@ import type { Row, Timing } from './row.ts';
 
 export async function play(row: Row, stage: Stage, timing: Timing): Promise<StepResult> {
   const mend = async () => row.mend?.(stage);
+  let repeated = false;
   const step: Step = {
     ...row,
     // Repeated after a void run, it begins with what that one has left behind.
     prepare: async () => {
-      await mend();
+      if (repeated) await mend();
+      repeated = true;
       await row.prepare(stage);
     },
     act: () => row.act(stage, timing),
